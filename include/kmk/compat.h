@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one place that knows kernel versions.
+ *
+ * The modules are written to the newest kernel's API; each entry here teaches
+ * that API to older kernels, and says which kernel changed what. Dropping an
+ * old kernel deletes entries and changes no module.
+ */
+#ifndef _KMK_COMPAT_H
+#define _KMK_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "kmodkit needs Linux 5.10 or newer"
+#endif
+
+#endif /* _KMK_COMPAT_H */

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kmk_minimal - the smallest correct module
+ *
+ * What every module has and nothing else: metadata that modinfo shows, one
+ * parameter, and a line in the log on load and on unload. Start from it when
+ * writing a module of your own.
+ *
+ * Data: my_param, which root may change at any time through sysfs; an int is
+ * read and written whole, so no lock guards it.
+ * Context: init and exit run in process context and may sleep.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/printk.h>
+
+#include <kmk/compat.h>
+#include <kmk/version.h>
+
+static int my_param = 42;
+module_param(my_param, int, 0644);
+MODULE_PARM_DESC(my_param, "a number to show in the log (default 42)");
+
+static int __init minimal_init(void)
+{
+	pr_info("loaded, my_param=%d\n", READ_ONCE(my_param));
+	pr_debug("dynamic debug is on\n");
+	return 0;
+}
+
+static void __exit minimal_exit(void)
+{
+	pr_info("unloaded, my_param=%d\n", READ_ONCE(my_param));
+}
+
+module_init(minimal_init);
+module_exit(minimal_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The kmodkit developers");
+MODULE_DESCRIPTION("The smallest correct module: metadata, one parameter, two log lines");
+MODULE_VERSION(KMK_VERSION);

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "kmktest.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct timespec kmk_deadline(int seconds)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += seconds;
+	return t;
+}
+
+bool kmk_expired(const struct timespec *deadline)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec > deadline->tv_sec ||
+	       (t.tv_sec == deadline->tv_sec && t.tv_nsec >= deadline->tv_nsec);
+}
+
+void kmk_pause(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+int module_load(const char *name, const char *params)
+{
+	const char *dir = getenv("KMK_MODULES");
+	char path[256];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/%s.ko", dir ? dir : "/lib/kmk", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+	ret = syscall(SYS_finit_module, fd, params ? params : "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+bool module_loaded(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	return exists(path);
+}
+
+static char last_mark[64];
+
+void log_mark(void)
+{
+	static int marks;
+
+	snprintf(last_mark, sizeof(last_mark), "kmktest: mark %d.%d", getpid(), ++marks);
+	ck_assert_int_eq(spew("/dev/kmsg", last_mark), 0);
+}
+
+int log_count(const char *needle)
+{
+	int fd = ck_ok(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	char record[8192];
+	int count = 0;
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)	/* overwritten meanwhile */
+			continue;
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		if (strstr(record, last_mark))
+			count = 0;
+		else if (strstr(record, needle))
+			count++;
+	}
+	close(fd);
+	return count;
+}
+
+char *slurp(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 0, room = 0;
+	char *text = NULL;
+	ssize_t n;
+
+	ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+	do {
+		if (room - size < 4096) {
+			room += 65536;
+			text = realloc(text, room);
+			ck_assert_ptr_nonnull(text);
+		}
+		n = read(fd, text + size, room - size - 1);
+		ck_assert_msg(n >= 0, "read %s: %s", path, strerror(errno));
+		size += n;
+	} while (n);
+	close(fd);
+	text[size] = '\0';
+	return text;
+}
+
+long long slurp_number(const char *path)
+{
+	char *text = slurp(path), *end;
+	long long number = strtoll(text, &end, 0);
+
+	ck_assert_msg(end != text && *end == '\n', "%s: not a number: %s", path, text);
+	free(text);
+	return number;
+}
+
+int spew(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t size = strlen(text);
+	ssize_t n;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, size);
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	ck_assert_msg(n < 0 || (size_t)n == size, "%s: short write", path);
+	return err;
+}
+
+bool exists(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st);
+}
+
+bool file_has(const char *path, const char *needle)
+{
+	char *text = slurp(path);
+	bool found = strstr(text, needle);
+
+	free(text);
+	return found;
+}
+
+void *buffer_before_hole(size_t size)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t body = (size + page - 1) / page * page;
+	char *area = mmap(NULL, body + page, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(area, MAP_FAILED);
+	ck_ok(munmap(area + body, page));
+	return area + body - size;
+}
+
+static bool asleep(pid_t tid)
+{
+	char path[64], text[512];
+	char *state;
+	ssize_t n;
+	int fd;
+
+	/* "running" while it is in user space, "-1 ..." outside a system call */
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0 || text[0] == 'r' || text[0] == '-')
+		return false;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+void wait_asleep(pid_t tid)
+{
+	wait_until(asleep(tid));
+}
+
+pid_t spawn(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = ck_ok(fork());
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+int reap(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	ck_assert_msg(WIFEXITED(status), "child killed by signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+void drop_root(void)
+{
+	ck_ok(setgroups(0, NULL));
+	ck_ok(setresgid(65534, 65534, 65534));
+	ck_ok(setresuid(65534, 65534, 65534));
+}
+
+static struct {
+	const char *name, *why;
+} skipped[64];
+static size_t skips;
+
+void skip_test(const char *name, const char *why)
+{
+	if (skips == sizeof(skipped) / sizeof(*skipped)) {
+		fprintf(stderr, "too many skipped tests\n");
+		exit(2);
+	}
+	skipped[skips].name = name;
+	skipped[skips++].why = why;
+}
+
+/* libcheck's own TAP, to which the skipped tests and the plan are added. */
+static int print_tap(FILE *tap)
+{
+	char line[16384];
+	int tests = 0;
+	size_t i;
+
+	rewind(tap);
+	while (fgets(line, sizeof(line), tap)) {
+		if (!strncmp(line, "1..", 3))
+			continue;
+		if (!strncmp(line, "ok ", 3) || !strncmp(line, "not ok ", 7))
+			tests++;
+		fputs(line, stdout);
+	}
+	for (i = 0; i < skips; i++)
+		printf("ok %d - %s # SKIP %s\n", ++tests, skipped[i].name, skipped[i].why);
+	printf("1..%d\n", tests);
+	return tests;
+}
+
+int run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	char path[] = "/tmp/kmktest.XXXXXX";
+	int fd = mkstemp(path), failed;
+	FILE *tap;
+
+	tap = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!tap) {
+		perror(path);
+		return 2;
+	}
+	srunner_set_tap(runner, path);
+	srunner_run_all(runner, CK_SILENT);
+	failed = srunner_ntests_failed(runner);
+	if (!print_tap(tap))
+		failed = 1;		/* no test was run: that is no success */
+	srunner_free(runner);
+	fclose(tap);
+	unlink(path);
+	return failed ? 1 : 0;
+}

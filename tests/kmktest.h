@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the test programs share: modules, the kernel log, hostile buffers,
+ * waiting for a condition, and TAP with skips on top of libcheck.
+ *
+ * The programs run as root in the test machine of tests/vm/, where $KMK_MODULES
+ * (default /lib/kmk) holds the modules.
+ */
+#ifndef KMKTEST_H
+#define KMKTEST_H
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Wait until @cond holds; fails the test when it does not within 20 s. */
+#define wait_until(cond)						\
+	do {								\
+		struct timespec deadline_ = kmk_deadline(20);		\
+		while (!(cond)) {					\
+			if (kmk_expired(&deadline_))			\
+				ck_abort_msg("timed out waiting for " #cond); \
+			kmk_pause();					\
+		}							\
+	} while (0)
+
+/* Assert that @call fails with @err. */
+#define ck_errno(call, err)						\
+	do {								\
+		errno = 0;						\
+		long long ret_ = (long long)(call);			\
+		int err_ = errno;					\
+		ck_assert_msg(ret_ == -1 && err_ == (err),		\
+			      "%s: returned %lld with errno %d (%s), not %s", \
+			      #call, ret_, err_, strerror(err_), #err);	\
+	} while (0)
+
+/* Assert that @call succeeds; evaluates to its value. */
+#define ck_ok(call)							\
+	({								\
+		long long ok_ = (long long)(call);			\
+		ck_assert_msg(ok_ >= 0, "%s: %s", #call, strerror(errno)); \
+		ok_;							\
+	})
+
+struct timespec kmk_deadline(int seconds);
+bool kmk_expired(const struct timespec *deadline);
+void kmk_pause(void);
+
+/* Modules: 0, or -errno as the system call gave it. */
+int module_load(const char *name, const char *params);
+int module_unload(const char *name);
+bool module_loaded(const char *name);
+
+/* The kernel log: how many records with @needle came after the last mark. */
+void log_mark(void);
+int log_count(const char *needle);
+
+/* Whole small files. */
+char *slurp(const char *path);		/* malloc'd; fails the test if unreadable */
+long long slurp_number(const char *path);
+int spew(const char *path, const char *text);	/* 0 or -errno of open or write */
+bool exists(const char *path);
+bool file_has(const char *path, const char *needle);
+
+/* @size bytes that end where an unmapped page begins. */
+void *buffer_before_hole(size_t size);
+/* An address that no process may use. */
+#define BAD_POINTER ((void *)8)
+
+/* Wait until the thread sleeps in the kernel: state S and blocked in a call. */
+void wait_asleep(pid_t tid);
+
+/* A child process: fork() that dies with its parent. */
+pid_t spawn(void);
+/* Its exit status; fails the test if a signal killed it. */
+int reap(pid_t pid);
+/* Give up root, for good. */
+void drop_root(void);
+
+/* A test that cannot run here: shown as "ok N - name # SKIP why". */
+void skip_test(const char *name, const char *why);
+/* main() of every test program: runs the suite and prints TAP. */
+int run_suite(Suite *suite);
+
+#endif /* KMKTEST_H */
