@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The people's face of kmodkit; `make help` lists it. The modules themselves are
+# described by Kbuild, which the kernel's own build system reads.
+
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+
+# Kbuild and make itself split every path at its spaces.
+ifneq ($(words $(CURDIR)),1)
+$(error The path '$(CURDIR)' has a space, which the kernel's build system cannot handle; move kmodkit to a path without one)
+endif
+
+# A kernel built with clang wants its modules built with clang.
+USES_CLANG = $(shell grep -sqx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto.conf' '$(KDIR)/.config' && echo 1)
+KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
+
+VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
+KERNEL ?= 6.1
+TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
+BATS := $(wildcard tests/*.bats)
+# What a test run may keep in flight: more VMs than processors only wait for each other.
+JOBS ?= $(shell nproc)
+
+.PHONY: all modules help install uninstall clean setup setup-demo setup-check \
+	tests demo shell check check-kernels lint dkms
+
+all: modules
+
+help:
+	@echo 'Build and use, against the kernel that runs (or KVER=release, KDIR=path):'
+	@echo '  make               build the seven modules; W=1 and C=2 as in the kernel'
+	@echo '  make install       install them for that kernel (root); uninstall removes them'
+	@echo '  make dkms          hand them to DKMS, which rebuilds them at each kernel upgrade (root)'
+	@echo '  make clean         remove what was built'
+	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
+	@echo '  make demo          all seven modules at work'
+	@echo '  make shell         a prompt in the machine, with the modules loaded'
+	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
+	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
+	@echo '  make lint          checkpatch, sparse and shellcheck'
+
+modules: headers-or-explain
+	$(if $(USES_CLANG),@echo 'kmodkit: this kernel was built with clang: building with LLVM=1')
+	+$(KBUILD) modules
+
+.PHONY: headers-or-explain
+headers-or-explain:
+	@test -e '$(KDIR)/Makefile' || { \
+		echo "kmodkit: no kernel headers in $(KDIR)" >&2; \
+		echo "kmodkit: install them: apt install linux-headers-$(KVER)" >&2; \
+		echo "kmodkit: or name another kernel: make KVER=release, make KDIR=path" >&2; \
+		exit 1; }
+
+install: modules
+	+$(KBUILD) INSTALL_MOD_DIR=updates/kmodkit modules_install
+	depmod $(KVER)
+
+uninstall:
+	rm -rf '$(INSTALL_MOD_PATH)/lib/modules/$(KVER)/updates/kmodkit'
+	depmod $(KVER)
+
+# Nothing to clean with where there are no headers, and nothing was built there.
+clean:
+	rm -rf build
+	$(if $(wildcard $(KDIR)/Makefile),+$(KBUILD) clean)
+
+dkms:
+	dkms add .
+	dkms install kmodkit/$(VERSION)
+
+# --- the virtual machine ---------------------------------------------------
+
+setup-demo:
+	@tests/setup demo
+
+setup-check:
+	@tests/setup check
+
+tests: $(TESTS)
+
+build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi/kmodkit/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Itests -static -o $@ \
+		$< tests/kmktest.c -lcheck -lsubunit -lm -lrt -pthread
+
+demo: setup-demo
+	@tests/in-vm $(KERNEL) tests/vm/demo
+
+shell: setup-demo
+	@tests/in-vm $(KERNEL) --shell
+
+check: setup-check
+	+@$(MAKE) --no-print-directory tests
+	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(TESTS) $(BATS)
+
+check-kernels: setup-check
+	+@$(MAKE) --no-print-directory tests
+	@tests/kernels/check
+
+lint: setup-check
+	@tests/lint
