@@ -3,6 +3,10 @@
 # The people's face of kmodkit; `make help` lists it. The modules themselves are
 # described by Kbuild, which the kernel's own build system reads.
 
+# KDIR alone says which kernel it is; KVER alone says where Debian puts its headers.
+ifdef KDIR
+KVER ?= $(shell cat '$(KDIR)/include/config/kernel.release' 2>/dev/null || uname -r)
+endif
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
 
@@ -16,6 +20,10 @@ USES_CLANG = $(shell grep -sqx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto
 KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
 
 VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
+MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
+# What DKMS and the packages need to build the modules.
+SOURCES := Makefile Kbuild dkms.conf COPYING $(foreach dir,$(MODULE_DIRS) include,\
+	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild))
 KERNEL ?= 6.1
 TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
 BATS := $(wildcard tests/*.bats)
@@ -23,7 +31,7 @@ BATS := $(wildcard tests/*.bats)
 JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup setup-demo setup-check \
-	tests demo shell check check-kernels lint dkms
+	tests demo shell check check-kernels lint dkms dkms-source
 
 all: modules
 
@@ -52,22 +60,28 @@ headers-or-explain:
 		echo "kmodkit: or name another kernel: make KVER=release, make KDIR=path" >&2; \
 		exit 1; }
 
+# INSTALL_MOD_PATH is the kernel's own name for a root other than /.
 install: modules
 	+$(KBUILD) INSTALL_MOD_DIR=updates/kmodkit modules_install
-	depmod $(KVER)
+	depmod -b '$(INSTALL_MOD_PATH)/' $(KVER)
 
 uninstall:
 	rm -rf '$(INSTALL_MOD_PATH)/lib/modules/$(KVER)/updates/kmodkit'
-	depmod $(KVER)
+	depmod -b '$(INSTALL_MOD_PATH)/' $(KVER)
 
 # Nothing to clean with where there are no headers, and nothing was built there.
 clean:
 	rm -rf build
 	$(if $(wildcard $(KDIR)/Makefile),+$(KBUILD) clean)
 
-dkms:
-	dkms add .
-	dkms install kmodkit/$(VERSION)
+# Copy what DKMS builds from; DESTDIR as everywhere.
+dkms-source:
+	mkdir -p '$(DESTDIR)/usr/src/kmodkit-$(VERSION)'
+	cp --parents -t '$(DESTDIR)/usr/src/kmodkit-$(VERSION)' $(SOURCES)
+
+dkms: dkms-source
+	dkms add kmodkit/$(VERSION)
+	dkms install kmodkit/$(VERSION) -k $(KVER)
 
 # --- the virtual machine ---------------------------------------------------
 
