@@ -99,10 +99,12 @@ build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi
 		$< tests/kmktest.c -lcheck -lsubunit -lm -lrt -pthread
 
 demo: setup-demo
-	@tests/in-vm $(KERNEL) tests/vm/demo
+	+@$(MAKE) --no-print-directory tools
+	@tests/in-vm $(KERNEL) -f build/tools/kmk tests/vm/demo
 
 shell: setup-demo
-	@tests/in-vm $(KERNEL) --shell
+	+@$(MAKE) --no-print-directory tools
+	@tests/in-vm $(KERNEL) -f build/tools/kmk --shell
 
 check: setup-check
 	+@$(MAKE) --no-print-directory tests
