@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The build as a user types it, in a copy of the sources, against installed headers.
 
+bats_require_minimum_version 1.5.0
+
 setup_file() {
 	export kdir
 	kdir=$(find /lib/modules -path '*/6.1.*-amd64/build' | sort -V | tail -n 1)
@@ -14,7 +16,8 @@ setup_file() {
 	run make -C "$src" KDIR="$kdir" W=1 C=2
 	echo "$output"
 	[ "$status" -eq 0 ]
-	! grep -iE 'warning|error' <<< "$output"
+	log=$output
+	run ! grep -iE 'warning|error' <<< "$log"
 	[ "$(find "$src" -name 'kmk_*.ko' | wc -l)" -eq 7 ]
 }
 
@@ -25,7 +28,7 @@ setup_file() {
 		[ -n "$(modinfo -F description "$ko")" ]
 		[ -n "$(modinfo -F version "$ko")" ]
 		[ "$(modinfo -F depends "$ko")" = "" ]
-		! modinfo -F alias "$ko" | grep fs-
+		run ! grep fs- < <(modinfo -F alias "$ko")
 		modinfo -p "$ko" | while read -r parameter; do
 			[[ $parameter == *:*" "*"("*")" ]]
 		done
@@ -42,7 +45,7 @@ setup_file() {
 	run make -C "$src" KDIR="$kdir" INSTALL_MOD_PATH="$BATS_FILE_TMPDIR/root" uninstall
 	[ "$status" -eq 0 ]
 	[ -z "$(find "$BATS_FILE_TMPDIR/root" -name 'kmk_*')" ]
-	! grep -q kmk_ "$BATS_FILE_TMPDIR/root/lib/modules/$kver/modules.dep"
+	run ! grep -q kmk_ "$BATS_FILE_TMPDIR/root/lib/modules/$kver/modules.dep"
 }
 
 @test "make clean leaves the sources and nothing else" {
@@ -71,6 +74,7 @@ setup_file() {
 @test "a kernel built with clang: LLVM=1, and said" {
 	mkdir -p "$BATS_TEST_TMPDIR/kdir/include/config"
 	echo CONFIG_CC_IS_CLANG=y > "$BATS_TEST_TMPDIR/kdir/include/config/auto.conf"
+	# shellcheck disable=SC2016 # for make
 	printf 'modules:\n\t@echo "kernel build with LLVM=$(LLVM)"\n' > "$BATS_TEST_TMPDIR/kdir/Makefile"
 	run make -C "$src" KDIR="$BATS_TEST_TMPDIR/kdir"
 	[ "$status" -eq 0 ]

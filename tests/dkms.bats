@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # DKMS as a package would use it, on trees of its own, against installed headers.
 
+bats_require_minimum_version 1.5.0
+
 setup_file() {
 	export top=$BATS_TEST_DIRNAME/..
 	export kver version
@@ -63,7 +65,7 @@ quiet() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	quiet
-	! grep -i 'warning:' "$BATS_FILE_TMPDIR/tree/kmodkit/$version/$kver/"*/log/make.log
+	run ! grep -i 'warning:' "$BATS_FILE_TMPDIR/tree/kmodkit/$version/$kver/"*/log/make.log
 }
 
 @test "dkms install: seven modules, for that kernel" {
@@ -73,7 +75,7 @@ quiet() {
 	[ "$(modules)" -eq 7 ]
 	run dkms status
 	[[ $output == *"kmodkit/$version, $kver, "*": installed"* ]]
-	for ko in $(find "$BATS_FILE_TMPDIR/modules/$kver/updates" -name 'kmk_*.ko*'); do
+	for ko in "$BATS_FILE_TMPDIR/modules/$kver/updates"/*/kmk_*.ko*; do
 		[ "$(modinfo -F vermagic "$ko" | cut -d' ' -f1)" = "$kver" ]
 		[ "$(modinfo -F version "$ko")" = "$version" ]
 	done
@@ -91,9 +93,10 @@ quiet() {
 @test "dkms on a kernel that is excluded builds nothing" {
 	mkdir -p "$BATS_FILE_TMPDIR/modules/4.19.0-27-amd64"
 	ln -s "/lib/modules/$kver/build" "$BATS_FILE_TMPDIR/modules/4.19.0-27-amd64/build"
-	dkms add "kmodkit/$version"
+	run dkms add "kmodkit/$version"
 	run dkms build "kmodkit/$version" -k 4.19.0-27-amd64
 	[ "$status" -ne 0 ]
 	[[ $output == *BUILD_EXCLUSIVE* ]]
-	dkms remove "kmodkit/$version" --all
+	run dkms remove "kmodkit/$version" --all
+	[ "$status" -eq 0 ]
 }
