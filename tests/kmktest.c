@@ -171,6 +171,8 @@ void *buffer_before_hole(size_t size)
 	return area + body - size;
 }
 
+void * const bad_pointer = (void *)8;
+
 static bool asleep(pid_t tid)
 {
 	char path[64], text[512];

@@ -73,8 +73,9 @@ bool file_has(const char *path, const char *needle);
 
 /* @size bytes that end where an unmapped page begins. */
 void *buffer_before_hole(size_t size);
-/* An address that no process may use. */
-#define BAD_POINTER ((void *)8)
+/* An address that no process may use, and that no compiler sees through. */
+extern void * const bad_pointer;
+#define BAD_POINTER bad_pointer
 
 /* Wait until the thread sleeps in the kernel: state S and blocked in a call. */
 void wait_asleep(pid_t tid);
