@@ -15,4 +15,16 @@
 #error "kmodkit needs Linux 5.10 or newer"
 #endif
 
+/* Interrupts */
+
+#include <linux/irq_work.h>
+
+/* 5.11 added initialisers by kind. */
+#ifndef IRQ_WORK_INIT_HARD
+#define IRQ_WORK_INIT_HARD(_func) ((struct irq_work) {	\
+	.flags = ATOMIC_INIT(IRQ_WORK_HARD_IRQ),	\
+	.func = (_func),				\
+})
+#endif
+
 #endif /* _KMK_COMPAT_H */

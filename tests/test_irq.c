@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_irq: /dev/irq_events, its sysfs attributes, real and simulated lines. */
+#define _GNU_SOURCE
+#include "kmktest.h"
+
+#include <fcntl.h>
+#include <kmodkit/irq_events.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/io.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#define DEV "/dev/irq_events"
+#define ATTRS "/sys/class/misc/irq_events"
+#define ATTR(name) ATTRS "/" name
+#define TRIGGER ATTR("trigger")
+#define RECORD sizeof(struct kmk_irq_event)
+
+static void load(const char *params)
+{
+	ck_assert_int_eq(module_load("kmk_irq", params), 0);
+}
+
+static void unload(void)
+{
+	ck_assert_int_eq(module_unload("kmk_irq"), 0);
+}
+
+/* Whatever a failed test left loaded must not fail the next one. */
+static void clean(void)
+{
+	module_unload("kmk_irq");
+}
+
+static void load_simulated(void)
+{
+	clean();
+	load("irq=-1");
+}
+
+static void load_small(void)
+{
+	clean();
+	load("irq=-1 ring_size=4");
+}
+
+static void trigger(const char *what)
+{
+	ck_assert_int_eq(spew(TRIGGER, what), 0);
+}
+
+static int open_events(int flags)
+{
+	return ck_ok(open(DEV, O_RDONLY | O_CLOEXEC | flags));
+}
+
+static long long count(void)
+{
+	return slurp_number(ATTR("count"));
+}
+
+static long long dropped(void)
+{
+	return slurp_number(ATTR("dropped"));
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	ck_ok(sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* What was loaded is gone, so that the next test loads again. */
+static void assert_nothing_left(void)
+{
+	ck_assert(!module_loaded("kmk_irq"));
+	ck_assert(!exists(DEV));
+	ck_assert(!exists(ATTRS));
+	ck_assert(!file_has("/proc/interrupts", "kmk_irq"));
+	ck_assert(!file_has("/proc/interrupts", "simulated"));
+	ck_assert(!file_has("/proc/misc", "irq_events"));
+}
+
+/* The interrupts, of all CPUs, of the line that @name is a user of. */
+static long long handled_for(const char *name)
+{
+	char *save, *line, *at, *end;
+	char *text = slurp("/proc/interrupts");
+	long long sum = 0, number;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (!strstr(line, name))
+			continue;
+		at = strchr(line, ':') + 1;
+		for (;;) {
+			number = strtoll(at, &end, 10);
+			if (end == at || *end != ' ')
+				break;
+			sum += number;
+			at = end;
+		}
+		free(text);
+		return sum;
+	}
+	free(text);
+	return -1;
+}
+
+/* Load and unload */
+
+START_TEST(default_parameters)
+{
+	struct stat st;
+
+	load("");	/* the kernel says once a boot that it is tainted */
+	unload();
+	log_mark();
+	load("");
+	ck_assert_int_eq(log_count("kmk_irq: "), 1);
+	ck_assert_int_eq(log_count("kmk_irq: loaded, shared line 1, ring of 100 events"), 1);
+	ck_assert_str_eq(slurp("/sys/module/kmk_irq/parameters/irq"), "1\n");
+	ck_assert_str_eq(slurp("/sys/module/kmk_irq/parameters/ring_size"), "100\n");
+	ck_assert_str_eq(slurp("/sys/module/kmk_irq/parameters/claim"), "N\n");
+	ck_assert_int_eq(slurp_number(ATTR("irq")), 1);
+	ck_assert_int_eq(count(), 0);
+	ck_assert_int_eq(dropped(), 0);
+	ck_assert(file_has("/proc/interrupts", "kmk_irq"));
+	ck_ok(stat(DEV, &st));
+	ck_assert(S_ISCHR(st.st_mode));
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_ok(stat(TRIGGER, &st));
+	ck_assert_uint_eq(st.st_mode & 07777, 0200);
+	unload();
+	ck_assert_int_eq(log_count("kmk_irq: "), 2);
+	ck_assert_int_eq(log_count("kmk_irq: unloaded, 0 interrupts counted"), 1);
+	assert_nothing_left();
+}
+END_TEST
+
+static const struct {
+	const char *params;
+	int err;
+	const char *says;	/* NULL: the kernel itself refuses it */
+} refused[] = {
+	{ "ring_size=0", -EINVAL, "ring_size=0: give 1 to 1048576" },
+	{ "ring_size=1048577", -EINVAL, "ring_size=1048577: give" },
+	{ "ring_size=4294967295", -EINVAL, "ring_size=4294967295: give" },
+	{ "ring_size=4294967296", -ERANGE, NULL },
+	{ "ring_size=-1", -EINVAL, NULL },
+	{ "ring_size=many", -EINVAL, NULL },
+	{ "mode=0", -EINVAL, "mode=00: give permissions in octal" },
+	{ "mode=01000", -EINVAL, "mode=01000: give permissions" },
+	{ "mode=0177777", -EINVAL, "mode=0177777: give permissions" },
+	{ "mode=666", -EINVAL, "mode=01232: give permissions" },
+	{ "mode=rw", -EINVAL, NULL },
+	{ "claim=2", -EINVAL, NULL },
+	{ "irq=0", -EBUSY, "irq=0 cannot be shared (error -16): take another" },
+	{ "irq=-2", -EINVAL, "irq=-2 cannot be shared (error -22): take another" },
+	{ "irq=-2147483648", -ENOTCONN, "irq=-2147483648 cannot be shared (error -107)" },
+	{ "irq=2147483647", -EINVAL, "irq=2147483647 cannot be shared (error -22)" },
+	{ "irq=keyboard", -EINVAL, NULL },
+};
+
+START_TEST(refused_parameters)
+{
+	const char *says;
+
+	log_mark();
+	ck_assert_int_eq(module_load("kmk_irq", refused[_i].params), refused[_i].err);
+	ck_assert_int_eq(log_count("kmk_irq: "), 1);
+	says = refused[_i].says ? refused[_i].says : "invalid for parameter";
+	ck_assert_int_eq(log_count(says), 1);
+	ck_assert_int_eq(log_count("genirq"), 0);
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(mode_of_the_node)
+{
+	struct stat st;
+
+	load("irq=-1 mode=0444");
+	ck_ok(stat(DEV, &st));
+	ck_assert_uint_eq(st.st_mode & 07777, 0444);
+	unload();
+}
+END_TEST
+
+START_TEST(only_root_by_default)
+{
+	pid_t pid;
+
+	load_simulated();
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		_exit(!(open(DEV, O_RDONLY) < 0 && errno == EACCES &&
+			spew(TRIGGER, "1") == -EACCES));
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(count(), 0);
+	unload();
+}
+END_TEST
+
+START_TEST(load_twice)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		load_simulated();
+		ck_assert_int_eq(module_load("kmk_irq", "irq=-1"), -EEXIST);
+		trigger("5");
+		ck_assert_int_eq(count(), 5);
+		unload();
+		assert_nothing_left();
+	}
+}
+END_TEST
+
+START_TEST(open_file_pins)
+{
+	int fd, copy;
+
+	load_simulated();
+	fd = open_events(0);
+	ck_assert_int_eq(module_unload("kmk_irq"), -EWOULDBLOCK);
+	copy = ck_ok(dup(fd));
+	close(fd);
+	ck_assert_int_eq(module_unload("kmk_irq"), -EWOULDBLOCK);
+	close(copy);
+	unload();
+	assert_nothing_left();
+}
+END_TEST
+
+/* An attribute's open file does not pin the module: it fails from then on. */
+START_TEST(attribute_outlives_module)
+{
+	char text[32];
+	int fd;
+
+	load_simulated();
+	fd = ck_ok(open(ATTR("count"), O_RDONLY));
+	unload();
+	ck_errno(read(fd, text, sizeof(text)), ENODEV);
+	close(fd);
+}
+END_TEST
+
+START_TEST(ring_size_limits)
+{
+	struct kmk_irq_event event;
+	int fd;
+
+	load("irq=-1 ring_size=1");
+	trigger("3");
+	fd = open_events(O_NONBLOCK);
+	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+	ck_assert_uint_eq(event.seq, 3);
+	ck_errno(read(fd, &event, RECORD), EAGAIN);
+	close(fd);
+	ck_assert_int_eq(dropped(), 2);
+	unload();
+
+	load("irq=-1 ring_size=1048576");
+	trigger("3");
+	fd = open_events(O_NONBLOCK);
+	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+	ck_assert_uint_eq(event.seq, 1);
+	close(fd);
+	unload();
+}
+END_TEST
+
+/* The simulated line */
+
+START_TEST(event_fields)
+{
+	struct kmk_irq_event events[3];
+	struct timespec before, after;
+	unsigned long long last, end;
+	int fd, i;
+
+	pin(1);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	trigger("2 77");
+	trigger("1");
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	fd = open_events(O_NONBLOCK);
+	ck_assert_int_eq(read(fd, events, sizeof(events)), sizeof(events));
+	last = before.tv_sec * 1000000000ULL + before.tv_nsec;
+	end = after.tv_sec * 1000000000ULL + after.tv_nsec;
+	for (i = 0; i < 3; i++) {
+		ck_assert_uint_ge(events[i].timestamp_ns, last);
+		ck_assert_uint_le(events[i].timestamp_ns, end);
+		last = events[i].timestamp_ns;
+		ck_assert_uint_eq(events[i].seq, i + 1);
+		ck_assert_uint_eq(events[i].irq, slurp_number(ATTR("irq")));
+		ck_assert_uint_eq(events[i].cpu, 1);
+		ck_assert_uint_eq(events[i].data, i < 2 ? 77 : 0);
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(in_proc_interrupts)
+{
+	ck_assert_int_eq(handled_for("kmk_irq"), 0);
+	trigger("17");
+	ck_assert_int_eq(handled_for("kmk_irq"), 17);
+	ck_assert_int_eq(count(), 17);
+}
+END_TEST
+
+START_TEST(counted_per_cpu)
+{
+	pin(0);
+	trigger("3");
+	pin(1);
+	trigger("5");
+	ck_assert_str_eq(slurp(ATTR("per_cpu_count")), "3,5\n");
+	ck_assert_int_eq(count(), 8);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	int err;
+	int times;
+	unsigned long long data;
+} triggers[] = {
+	{ "1", 0, 1, 0 },
+	{ "1\n", 0, 1, 0 },
+	{ " 2 ", 0, 2, 0 },
+	{ "3 4\n", 0, 3, 4 },
+	{ "0x10 0xff", 0, 16, 255 },
+	{ "1 18446744073709551615", 0, 1, ULLONG_MAX },
+	{ "1 18446744073709551616", -ERANGE, 0, 0 },
+	{ "0", -ERANGE, 0, 0 },
+	{ "1000001", -ERANGE, 0, 0 },
+	{ "4294967296", -ERANGE, 0, 0 },
+	{ "4294967297 1", -ERANGE, 0, 0 },
+	{ "-1", -EINVAL, 0, 0 },
+	{ "1 -1", -EINVAL, 0, 0 },
+	{ "\n", -EINVAL, 0, 0 },
+	{ " ", -EINVAL, 0, 0 },
+	{ "x", -EINVAL, 0, 0 },
+	{ "1x", -EINVAL, 0, 0 },
+	{ "1 x", -EINVAL, 0, 0 },
+	{ "1,2", -EINVAL, 0, 0 },
+	{ "1 2 3", -EINVAL, 0, 0 },
+	{ "1.5", -EINVAL, 0, 0 },
+	{ "1  2", -EINVAL, 0, 0 },
+	{ "000000000000000000000000000000000000000000000000000000000000000001", -EINVAL, 0, 0 },
+};
+
+START_TEST(trigger_text)
+{
+	struct kmk_irq_event event;
+	int fd = open_events(O_NONBLOCK), i;
+
+	ck_assert_int_eq(spew(TRIGGER, triggers[_i].text), triggers[_i].err);
+	ck_assert_int_eq(count(), triggers[_i].times);
+	for (i = 0; i < triggers[_i].times; i++) {
+		ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+		ck_assert_uint_eq(event.data, triggers[_i].data);
+	}
+	ck_errno(read(fd, &event, RECORD), EAGAIN);
+	close(fd);
+}
+END_TEST
+
+START_TEST(trigger_most)
+{
+	trigger("100000");
+	ck_assert_int_eq(count(), 100000);
+	ck_assert_int_eq(dropped(), 100000 - 100);
+}
+END_TEST
+
+static volatile sig_atomic_t signals;
+
+static void note(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+static void handle(int sig, int flags)
+{
+	struct sigaction action = { .sa_handler = note, .sa_flags = flags };
+
+	ck_ok(sigaction(sig, &action, NULL));
+}
+
+START_TEST(trigger_is_interruptible)
+{
+	long long raised;
+	pid_t pid = spawn();
+
+	if (!pid) {
+		handle(SIGUSR1, SA_RESTART);
+		_exit(spew(TRIGGER, "1000000") != -EINTR);
+	}
+	wait_until(count() > 100);
+	ck_ok(kill(pid, SIGUSR1));
+	ck_assert_int_eq(reap(pid), 0);
+	raised = count();
+	ck_assert_int_lt(raised, 1000000);
+	trigger("1");
+	ck_assert_int_eq(count(), raised + 1);
+}
+END_TEST
+
+/* /dev/irq_events */
+
+START_TEST(whole_records)
+{
+	char buf[10 * RECORD];
+	int fd = open_events(O_NONBLOCK);
+
+	trigger("5");
+	ck_errno(read(fd, buf, 0), EINVAL);
+	ck_errno(read(fd, buf, 1), EINVAL);
+	ck_errno(read(fd, buf, RECORD - 1), EINVAL);
+	ck_assert_int_eq(read(fd, buf, RECORD), RECORD);
+	memset(buf, 0xa5, sizeof(buf));
+	ck_assert_int_eq(read(fd, buf, 2 * RECORD + 1), 2 * RECORD);
+	ck_assert_uint_eq((unsigned char)buf[2 * RECORD], 0xa5);
+	ck_assert_int_eq(read(fd, buf, sizeof(buf)), 2 * RECORD);
+	ck_errno(read(fd, buf, sizeof(buf)), EAGAIN);
+	ck_errno(read(fd, buf, RECORD - 1), EINVAL);
+	close(fd);
+}
+END_TEST
+
+START_TEST(more_than_a_batch)
+{
+	struct kmk_irq_event events[100];
+	int fd = open_events(O_NONBLOCK), i;
+
+	trigger("90");
+	ck_assert_int_eq(read(fd, events, 40 * RECORD), 40 * RECORD);
+	trigger("50");
+	ck_assert_int_eq(read(fd, events + 40, 60 * RECORD), 60 * RECORD);
+	for (i = 0; i < 100; i++)
+		ck_assert_uint_eq(events[i].seq, i + 1);
+	ck_assert_int_eq(read(fd, events, sizeof(events)), 40 * RECORD);
+	ck_assert_uint_eq(events[39].seq, 140);
+	ck_assert_int_eq(dropped(), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(into_several_buffers)
+{
+	struct kmk_irq_event first, rest[3];
+	struct iovec iov[] = {
+		{ &first, 20 }, { (char *)&first + 20, 12 }, { rest, sizeof(rest) },
+	};
+	int fd = open_events(0);
+
+	trigger("3 9");
+	ck_assert_int_eq(readv(fd, iov, 3), 3 * RECORD);
+	ck_assert_uint_eq(first.seq, 1);
+	ck_assert_uint_eq(first.data, 9);
+	ck_assert_uint_eq(rest[1].seq, 3);
+	close(fd);
+}
+END_TEST
+
+START_TEST(not_a_file)
+{
+	struct kmk_irq_event event;
+	int fd = ck_ok(open(DEV, O_RDWR | O_NONBLOCK));
+
+	trigger("1");
+	ck_errno(lseek(fd, 0, SEEK_SET), ESPIPE);
+	ck_errno(pread(fd, &event, RECORD, 0), ESPIPE);
+	ck_errno(write(fd, &event, RECORD), EINVAL);
+	ck_errno(ioctl(fd, 0x1001, 0), ENOTTY);
+	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+	close(fd);
+}
+END_TEST
+
+START_TEST(faults)
+{
+	char *tail = buffer_before_hole(2 * RECORD + 7);
+	struct kmk_irq_event event;
+	int fd = open_events(O_NONBLOCK);
+
+	trigger("40");
+	ck_errno(read(fd, BAD_POINTER, RECORD), EFAULT);
+	ck_errno(read(fd, tail + 2 * RECORD, 30 * RECORD), EFAULT);
+	/* Two records and a bit are there: two are handed over. */
+	ck_assert_int_eq(read(fd, tail, 30 * RECORD), 2 * RECORD);
+	ck_assert_uint_eq(((struct kmk_irq_event *)tail)[1].seq, 2);
+	/* A fault in the second batch. */
+	tail = buffer_before_hole(20 * RECORD);
+	ck_assert_int_eq(read(fd, tail, 30 * RECORD), 20 * RECORD);
+	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+	ck_assert_uint_eq(event.seq, 23);
+	close(fd);
+}
+END_TEST
+
+/* A record that could not be delivered was not had by its reader. */
+START_TEST(fault_then_overwritten)
+{
+	struct kmk_irq_event event;
+	int fd = open_events(O_NONBLOCK);
+
+	trigger("4");
+	ck_errno(read(fd, BAD_POINTER, 4 * RECORD), EFAULT);
+	trigger("4");
+	ck_assert_int_eq(dropped(), 4);
+	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+	ck_assert_uint_eq(event.seq, 5);
+	ck_assert_int_eq(dropped(), 4);
+	close(fd);
+}
+END_TEST
+
+START_TEST(nowait)
+{
+	struct kmk_irq_event event;
+	struct iovec iov = { &event, RECORD };
+	int fd = open_events(0);
+
+	ck_errno(preadv2(fd, &iov, 1, -1, RWF_NOWAIT), EAGAIN);
+	trigger("1");
+	ck_assert_int_eq(preadv2(fd, &iov, 1, -1, RWF_NOWAIT), RECORD);
+	ck_errno(preadv2(fd, &iov, 1, -1, RWF_NOWAIT), EAGAIN);
+	close(fd);
+}
+END_TEST
+
+START_TEST(read_waits)
+{
+	struct kmk_irq_event events[3];
+	int fd = open_events(0);
+	pid_t pid = spawn();
+
+	if (!pid)
+		_exit(!(read(fd, events, sizeof(events)) == RECORD && events[0].data == 6));
+	wait_asleep(pid);
+	trigger("1 6");
+	ck_assert_int_eq(reap(pid), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(signal_ends_wait)
+{
+	struct kmk_irq_event event;
+	int fd = open_events(0);
+	pid_t pid = spawn();
+
+	if (!pid) {
+		handle(SIGUSR1, 0);
+		_exit(!(read(fd, &event, RECORD) == -1 && errno == EINTR));
+	}
+	wait_asleep(pid);
+	ck_ok(kill(pid, SIGUSR1));
+	ck_assert_int_eq(reap(pid), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(wait_restarts)
+{
+	struct kmk_irq_event event;
+	int fd = open_events(0), ready[2];
+	char byte;
+	pid_t pid;
+
+	ck_ok(pipe(ready));
+	pid = spawn();
+	if (!pid) {
+		handle(SIGUSR1, SA_RESTART);
+		if (write(ready[1], "", 1) != 1)
+			_exit(2);
+		_exit(!(read(fd, &event, RECORD) == RECORD && signals == 1));
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	wait_asleep(pid);
+	ck_ok(kill(pid, SIGUSR1));
+	/* The event comes when the call waits again. */
+	kmk_pause();
+	wait_asleep(pid);
+	trigger("1");
+	ck_assert_int_eq(reap(pid), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(poll_tells)
+{
+	struct kmk_irq_event event;
+	struct pollfd p = { .events = POLLIN | POLLOUT };
+	pid_t pid;
+
+	p.fd = open_events(0);
+	ck_assert_int_eq(poll(&p, 1, 0), 0);
+	trigger("2");
+	ck_assert_int_eq(poll(&p, 1, 0), 1);
+	ck_assert_int_eq(p.revents, POLLIN);
+	ck_assert_int_eq(read(p.fd, &event, RECORD), RECORD);
+	ck_assert_int_eq(poll(&p, 1, 0), 1);
+	ck_assert_int_eq(read(p.fd, &event, RECORD), RECORD);
+	ck_assert_int_eq(poll(&p, 1, 0), 0);
+
+	pid = spawn();
+	if (!pid)
+		_exit(!(poll(&p, 1, 20000) == 1 && p.revents == POLLIN));
+	wait_asleep(pid);
+	trigger("1");
+	ck_assert_int_eq(reap(pid), 0);
+	close(p.fd);
+}
+END_TEST
+
+START_TEST(epoll_edges)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd = open_events(O_NONBLOCK), ep = ck_ok(epoll_create1(0));
+
+	ck_ok(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
+	ck_assert_int_eq(epoll_wait(ep, &event, 1, 0), 0);
+	trigger("1");
+	ck_assert_int_eq(epoll_wait(ep, &event, 1, 20000), 1);
+	ck_assert_int_eq(epoll_wait(ep, &event, 1, 0), 0);
+	trigger("1");
+	ck_assert_int_eq(epoll_wait(ep, &event, 1, 20000), 1);
+	close(ep);
+	close(fd);
+}
+END_TEST
+
+/* Cursors */
+
+START_TEST(begins_at_the_oldest_kept)
+{
+	struct kmk_irq_event events[8];
+	int early = open_events(O_NONBLOCK), late;
+
+	trigger("6");
+	late = open_events(O_NONBLOCK);
+	ck_assert_int_eq(read(late, events, sizeof(events)), 4 * RECORD);
+	ck_assert_uint_eq(events[0].seq, 3);
+	ck_assert_uint_eq(events[3].seq, 6);
+	/* Nothing was taken from the other one. */
+	ck_assert_int_eq(read(early, events, sizeof(events)), 4 * RECORD);
+	ck_assert_uint_eq(events[0].seq, 3);
+	close(early);
+	close(late);
+}
+END_TEST
+
+START_TEST(gap_shows_misses)
+{
+	struct kmk_irq_event events[8];
+	int fd = open_events(O_NONBLOCK);
+
+	trigger("2");
+	ck_assert_int_eq(read(fd, events, RECORD), RECORD);
+	ck_assert_uint_eq(events[0].seq, 1);
+	trigger("5");		/* keeps 4 to 7 */
+	ck_assert_int_eq(read(fd, events, sizeof(events)), 4 * RECORD);
+	ck_assert_uint_eq(events[0].seq, 4);
+	ck_assert_uint_eq(events[3].seq, 7);
+	ck_assert_int_eq(dropped(), 2);
+	close(fd);
+}
+END_TEST
+
+/* Overwritten counts as dropped unless any reader, closed or not, had it. */
+START_TEST(dropped_exactly)
+{
+	struct kmk_irq_event events[8];
+	int a = open_events(O_NONBLOCK), b = open_events(O_NONBLOCK);
+
+	trigger("4");
+	ck_assert_int_eq(dropped(), 0);
+	ck_assert_int_eq(read(a, events, 2 * RECORD), 2 * RECORD);
+	trigger("3");		/* keeps 4 to 7; 3 was had by nobody */
+	ck_assert_int_eq(dropped(), 1);
+	ck_assert_int_eq(read(b, events, 8 * RECORD), 4 * RECORD);
+	ck_assert_int_eq(dropped(), 1);
+	ck_assert_int_eq(read(a, events, 8 * RECORD), 4 * RECORD);
+	ck_assert_uint_eq(events[0].seq, 4);
+	close(a);
+	close(b);
+	trigger("4");		/* keeps 8 to 11; 4 to 7 were had */
+	ck_assert_int_eq(dropped(), 1);
+	trigger("4");
+	ck_assert_int_eq(dropped(), 5);
+	ck_assert_int_eq(count(), 15);
+}
+END_TEST
+
+/* Real lines */
+
+START_TEST(no_trigger_on_a_real_line)
+{
+	load("");
+	ck_assert_int_eq(spew(TRIGGER, "1"), -EOPNOTSUPP);
+	ck_assert_int_eq(spew(TRIGGER, "x"), -EOPNOTSUPP);
+	ck_assert_int_eq(count(), 0);
+	unload();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("irq");
+	TCase *tc = tcase_create("load");
+
+	tcase_add_checked_fixture(tc, clean, NULL);
+	tcase_add_test(tc, default_parameters);
+	tcase_add_loop_test(tc, refused_parameters, 0, sizeof(refused) / sizeof(*refused));
+	tcase_add_test(tc, mode_of_the_node);
+	tcase_add_test(tc, only_root_by_default);
+	tcase_add_test(tc, load_twice);
+	tcase_add_test(tc, open_file_pins);
+	tcase_add_test(tc, attribute_outlives_module);
+	tcase_add_test(tc, ring_size_limits);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("simulated");
+	tcase_add_checked_fixture(tc, load_simulated, unload);
+	tcase_add_test(tc, event_fields);
+	tcase_add_test(tc, in_proc_interrupts);
+	tcase_add_test(tc, counted_per_cpu);
+	tcase_add_loop_test(tc, trigger_text, 0, sizeof(triggers) / sizeof(*triggers));
+	tcase_add_test(tc, trigger_most);
+	tcase_add_test(tc, trigger_is_interruptible);
+	tcase_add_test(tc, whole_records);
+	tcase_add_test(tc, more_than_a_batch);
+	tcase_add_test(tc, into_several_buffers);
+	tcase_add_test(tc, not_a_file);
+	tcase_add_test(tc, faults);
+	tcase_add_test(tc, nowait);
+	tcase_add_test(tc, read_waits);
+	tcase_add_test(tc, signal_ends_wait);
+	tcase_add_test(tc, wait_restarts);
+	tcase_add_test(tc, poll_tells);
+	tcase_add_test(tc, epoll_edges);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("cursors");
+	tcase_add_checked_fixture(tc, load_small, unload);
+	tcase_add_test(tc, begins_at_the_oldest_kept);
+	tcase_add_test(tc, gap_shows_misses);
+	tcase_add_test(tc, dropped_exactly);
+	tcase_add_test(tc, fault_then_overwritten);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("real");
+	tcase_add_checked_fixture(tc, clean, NULL);
+	tcase_add_test(tc, no_trigger_on_a_real_line);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
