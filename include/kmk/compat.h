@@ -27,4 +27,13 @@
 })
 #endif
 
+/* Library functions */
+
+/* 7.0 took hex_byte_pack() out of linux/kernel.h; linux/hex.h is older than 6.12. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/hex.h>
+#else
+#include <linux/kernel.h>
+#endif
+
 #endif /* _KMK_COMPAT_H */
