@@ -36,4 +36,68 @@
 #include <linux/kernel.h>
 #endif
 
+/* Splice */
+
+#include <linux/fs.h>
+
+/* 6.5 replaced generic_file_splice_read() by copy_splice_read(). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define copy_splice_read generic_file_splice_read
+#endif
+
+/* User memory through an iov_iter */
+
+#include <linux/uio.h>
+
+/* 6.0 added user_backed_iter(), and a second kind of such. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 0, 0)
+#define user_backed_iter iter_is_iovec
+#endif
+
+/*
+ * 5.16 added fault_in_iov_iter_readable() and fault_in_iov_iter_writeable(),
+ * which return how many bytes cannot be had. These shadow any backport.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+static inline bool kmk_fault_in_page(unsigned long addr, bool write)
+{
+	bool unlocked = false;
+	char c;
+	int err;
+
+	if (!write)
+		return !get_user(c, (const char __user *)addr);
+	mmap_read_lock(current->mm);
+	err = fixup_user_fault(current->mm, addr, FAULT_FLAG_WRITE, &unlocked);
+	mmap_read_unlock(current->mm);
+	return !err;
+}
+
+static inline size_t kmk_fault_in(const struct iov_iter *i, size_t n, bool write)
+{
+	const struct iovec *iov = i->iov;
+	size_t skip = i->iov_offset, step;
+	unsigned long addr;
+
+	if (!iter_is_iovec(i))
+		return 0;
+	for (n = min(n, i->count); n; n -= step, skip += step) {
+		for (; skip == iov->iov_len; iov++)
+			skip = 0;
+		addr = (unsigned long)iov->iov_base + skip;
+		step = min3(n, iov->iov_len - skip, PAGE_SIZE - offset_in_page(addr));
+		if (!kmk_fault_in_page(addr, write))
+			break;
+	}
+	return n;
+}
+
+#define fault_in_iov_iter_readable(iter, n)	kmk_fault_in(iter, n, false)
+#define fault_in_iov_iter_writeable(iter, n)	kmk_fault_in(iter, n, true)
+#endif
+
 #endif /* _KMK_COMPAT_H */
