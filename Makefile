@@ -96,7 +96,7 @@ tests: $(TESTS)
 build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi/kmodkit/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Itests -static -o $@ \
-		$< tests/kmktest.c -lcheck -lsubunit -lm -lrt -pthread
+		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
 
 demo: setup-demo
 	+@$(MAKE) --no-print-directory tools
