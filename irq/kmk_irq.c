@@ -381,12 +381,13 @@ static int irq_events_fasync(int fd, struct file *file, int on)
 static void irq_events_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct reader *reader = file->private_data;
-	u64 seen, missed, pending;
+	u64 seen, missed, pending, oldest;
 
 	raw_spin_lock_irq(&ring.lock);
 	seen = reader->seen;
-	missed = reader->missed;
-	pending = ring.count - seen;
+	oldest = max(seen, ring_gone());
+	missed = reader->missed + oldest - seen;
+	pending = ring.count - oldest;
 	raw_spin_unlock_irq(&ring.lock);
 	seq_printf(m, "seen:\t%llu\npending:\t%llu\nmissed:\t%llu\n",
 		   seen, pending, missed);

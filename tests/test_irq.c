@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #define DEV "/dev/irq_events"
 #define ATTRS "/sys/class/misc/irq_events"
@@ -709,6 +710,317 @@ START_TEST(dropped_exactly)
 }
 END_TEST
 
+/* As many readers as like, at any speed */
+
+/*
+ * Read to the event @last, at most @most at once, pausing @pause ms between
+ * reads; exit status 0 if all that was read is sound and what was read and
+ * what the gaps show missing are together the whole.
+ */
+static void read_to(long long last, size_t most, int pause)
+{
+	struct kmk_irq_event events[64];
+	unsigned long long seen = 0, at = 0;
+	long long had = 0, gaps = 0;
+	int fd = open_events(0);
+	ssize_t n, i;
+
+	while ((long long)seen < last) {
+		n = ck_ok(read(fd, events, most * RECORD)) / RECORD;
+		for (i = 0; i < n; i++) {
+			if (events[i].seq <= seen || events[i].timestamp_ns < at)
+				_exit(2);
+			/* Each CPU gives its own data: a torn record would mix them. */
+			if (events[i].data != (events[i].cpu ? 0x1111111111111111 : ULLONG_MAX))
+				_exit(3);
+			gaps += events[i].seq - seen - 1;
+			seen = events[i].seq;
+			at = events[i].timestamp_ns;
+			had++;
+		}
+		while (pause && i--)
+			kmk_pause();
+	}
+	_exit(had + gaps == last && seen == (unsigned long long)last ? 0 : 4);
+}
+
+/* Raise the line from @cpu, in a process of its own. */
+static pid_t raise_on(int cpu, int times)
+{
+	char text[64];
+	pid_t pid = spawn();
+
+	if (!pid) {
+		pin(cpu);
+		snprintf(text, sizeof(text), "%d %s", times,
+			 cpu ? "0x1111111111111111" : "0xffffffffffffffff");
+		_exit(-spew(TRIGGER, text));
+	}
+	return pid;
+}
+
+#define STORM 20000
+
+START_TEST(two_cpus_and_many_readers)
+{
+	static const struct {
+		size_t most;
+		int pause;
+	} speeds[] = { { 64, 0 }, { 1, 0 }, { 17, 0 }, { 3, 1 }, { 64, 1 } };
+	pid_t readers[5], raisers[2];
+	char text[64];
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		readers[i] = spawn();
+		if (!readers[i])
+			read_to(2 * STORM, speeds[i].most, speeds[i].pause);
+		wait_asleep(readers[i]);
+	}
+	for (i = 0; i < 2; i++)
+		raisers[i] = raise_on(i, STORM);
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(reap(raisers[i]), 0);
+	ck_assert_int_eq(count(), 2 * STORM);
+	ck_assert_int_eq(handled_for("kmk_irq"), 2 * STORM);
+	snprintf(text, sizeof(text), "%d,%d\n", STORM, STORM);
+	ck_assert_str_eq(slurp(ATTR("per_cpu_count")), text);
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(reap(readers[i]), 0);
+	ck_assert_int_le(dropped(), 2 * STORM - 100);
+}
+END_TEST
+
+/* With one reader, each event was read, is dropped, or waits. */
+START_TEST(one_reader_accounts_for_all)
+{
+	struct kmk_irq_event events[7];
+	long long had = 0;
+	int fd = open_events(O_NONBLOCK);
+	pid_t raisers[2];
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		raisers[i] = raise_on(i, STORM);
+	while (count() < 2 * STORM) {
+		n = read(fd, events, sizeof(events));
+		if (n > 0)
+			had += n / RECORD;
+	}
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(reap(raisers[i]), 0);
+	while ((n = read(fd, events, sizeof(events))) > 0)
+		had += n / RECORD;
+	ck_assert_int_gt(had, 0);
+	ck_assert_int_eq(had + dropped(), 2 * STORM);
+	close(fd);
+}
+END_TEST
+
+/* Readers that share an open file share its cursor: each event goes to one. */
+START_TEST(one_cursor_for_an_open_file)
+{
+	struct kmk_irq_event event;
+	int fd = open_events(O_NONBLOCK), sums[2], i;
+	long long had = 0, part;
+	pid_t pids[4];
+
+	ck_ok(pipe(sums));
+	trigger("100");
+	for (i = 0; i < 4; i++) {
+		pids[i] = spawn();
+		if (!pids[i]) {
+			part = 0;
+			while (read(fd, &event, RECORD) == RECORD)
+				part += event.seq;
+			_exit(errno != EAGAIN || write(sums[1], &part, sizeof(part)) < 0);
+		}
+	}
+	for (i = 0; i < 4; i++) {
+		ck_assert_int_eq(reap(pids[i]), 0);
+		ck_assert_int_eq(read(sums[0], &part, sizeof(part)), sizeof(part));
+		had += part;
+	}
+	ck_assert_int_eq(had, 100 * 101 / 2);
+	close(fd);
+}
+END_TEST
+
+START_TEST(one_event_wakes_all)
+{
+	struct kmk_irq_event event;
+	pid_t pids[8];
+	int i, fd;
+
+	for (i = 0; i < 8; i++) {
+		pids[i] = spawn();
+		if (!pids[i]) {
+			fd = open_events(0);
+			_exit(read(fd, &event, RECORD) != RECORD || event.seq != 1);
+		}
+	}
+	for (i = 0; i < 8; i++)
+		wait_asleep(pids[i]);
+	trigger("1");
+	for (i = 0; i < 8; i++)
+		ck_assert_int_eq(reap(pids[i]), 0);
+}
+END_TEST
+
+/* SIGIO, fdinfo, the tracepoint */
+
+static volatile sig_atomic_t sigio_fd, sigio_band;
+
+static void note_info(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	signals += sig == SIGIO;
+	sigio_fd = info->si_fd;
+	sigio_band = info->si_band;
+}
+
+static void async(int fd, bool on)
+{
+	int flags = ck_ok(fcntl(fd, F_GETFL));
+
+	ck_ok(fcntl(fd, F_SETOWN, getpid()));
+	ck_ok(fcntl(fd, F_SETSIG, SIGIO));
+	ck_ok(fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC));
+}
+
+START_TEST(sigio)
+{
+	struct sigaction action = { .sa_sigaction = note_info, .sa_flags = SA_SIGINFO };
+	int fd = open_events(O_NONBLOCK), other = open_events(O_NONBLOCK);
+
+	ck_ok(sigaction(SIGIO, &action, NULL));
+	trigger("1");
+	ck_assert_int_eq(signals, 0);
+	async(fd, true);
+	trigger("1");
+	wait_until(signals);
+	ck_assert_int_eq(sigio_fd, fd);
+	ck_assert_int_eq(sigio_band & POLLIN, POLLIN);
+
+	/* Taken back, it stays silent while another one is told. */
+	async(fd, false);
+	async(other, true);
+	signals = 0;
+	trigger("1");
+	wait_until(signals);
+	ck_assert_int_eq(signals, 1);
+	ck_assert_int_eq(sigio_fd, other);
+
+	/* Closed with O_ASYNC on, it leaves nothing behind. */
+	close(other);
+	trigger("1");
+	ck_assert_int_eq(signals, 1);
+	close(fd);
+}
+END_TEST
+
+static void assert_fdinfo(int fd, int seen, int pending, int missed)
+{
+	char path[64], text[128];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(text, sizeof(text), "seen:\t%d\npending:\t%d\nmissed:\t%d\n",
+		 seen, pending, missed);
+	ck_assert_msg(file_has(path, text), "not %s in %s", text, slurp(path));
+}
+
+START_TEST(fdinfo)
+{
+	struct kmk_irq_event events[4];
+	int fd = open_events(O_NONBLOCK);
+
+	assert_fdinfo(fd, 0, 0, 0);
+	trigger("3");
+	assert_fdinfo(fd, 0, 3, 0);
+	ck_assert_int_eq(read(fd, events, 2 * RECORD), 2 * RECORD);
+	assert_fdinfo(fd, 2, 1, 0);
+	trigger("5");		/* keeps 5 to 8 */
+	assert_fdinfo(fd, 2, 4, 2);
+	ck_assert_int_eq(read(fd, events, sizeof(events)), sizeof(events));
+	assert_fdinfo(fd, 8, 0, 2);
+	close(fd);
+}
+END_TEST
+
+#define TRACING "/sys/kernel/tracing"
+
+START_TEST(tracepoint)
+{
+	char text[128];
+
+	if (!exists(TRACING "/events/kmk_irq/kmk_irq_event"))
+		ck_abort_msg("no tracepoint kmk_irq:kmk_irq_event");
+	ck_assert_int_eq(spew(TRACING "/trace", ""), 0);
+	ck_assert_int_eq(spew(TRACING "/events/kmk_irq/kmk_irq_event/enable", "1"), 0);
+	trigger("2 42");
+	ck_assert_int_eq(spew(TRACING "/events/kmk_irq/kmk_irq_event/enable", "0"), 0);
+	snprintf(text, sizeof(text), "kmk_irq_event: irq=%lld seq=2 data=42",
+		 slurp_number(ATTR("irq")));
+	ck_assert(file_has(TRACING "/trace", text));
+	trigger("1 43");
+	ck_assert(!file_has(TRACING "/trace", "data=43"));
+}
+END_TEST
+
+/* Unloading while the line is raised without end */
+
+START_TEST(unload_in_a_storm)
+{
+	pid_t pids[3];
+	int i, k, fd;
+
+	for (i = 0; i < 3; i++) {
+		pids[i] = spawn();
+		if (pids[i])
+			continue;
+		for (;;) {
+			if (i < 2) {
+				pin(i);
+				spew(TRIGGER, "1000000");
+			} else {
+				fd = open(DEV, O_RDONLY | O_NONBLOCK | O_ASYNC);
+				if (fd >= 0)
+					close(fd);
+				kmk_pause();
+			}
+		}
+	}
+	for (k = 0; k < 10; k++) {
+		load("irq=-1 ring_size=7");
+		wait_until(count() > 50);
+		wait_until(!module_unload("kmk_irq"));
+	}
+	for (i = 0; i < 3; i++) {
+		ck_ok(kill(pids[i], SIGKILL));
+		ck_assert_int_eq(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+	assert_nothing_left();
+}
+END_TEST
+
+/* A raiser whose module goes away is told; what it raised was counted. */
+START_TEST(trigger_when_unloaded)
+{
+	pid_t pid;
+
+	load_simulated();
+	log_mark();
+	pid = raise_on(0, 1000000);
+	wait_until(count() > 100);
+	unload();
+	ck_assert_int_eq(reap(pid), ENODEV);
+	ck_assert_int_eq(log_count("interrupts counted"), 1);
+	ck_assert_int_eq(log_count("unloaded, 1000000 interrupts"), 0);
+	assert_nothing_left();
+}
+END_TEST
+
 /* Real lines */
 
 START_TEST(no_trigger_on_a_real_line)
@@ -721,12 +1033,145 @@ START_TEST(no_trigger_on_a_real_line)
 }
 END_TEST
 
+/*
+ * The keyboard controller takes a byte from the processor and hands it back
+ * as if it came from the keyboard, with an interrupt on line 1.
+ */
+#define KBD_DATA 0x60
+#define KBD_STATUS 0x64
+#define KBD_COMMAND 0x64
+#define KBD_OUTPUT_FULL 0x01
+#define KBD_INPUT_FULL 0x02
+#define KBD_WRITE_MODE 0x60
+#define KBD_MODE_XLATE_IRQ 0x41
+#define KBD_WRITE_OUTPUT 0xd2
+#define KBD_RELEASE_A 0x9e
+
+static void kbd_send(int port, int byte)
+{
+	wait_until(!(inb(KBD_STATUS) & KBD_INPUT_FULL));
+	outb(byte, port);
+}
+
+/* The release of a key that was not pressed: nothing to its driver. */
+static void raise_keyboard(void)
+{
+	kbd_send(KBD_COMMAND, KBD_WRITE_OUTPUT);
+	kbd_send(KBD_DATA, KBD_RELEASE_A);
+}
+
+START_TEST(shared_with_the_keyboard)
+{
+	struct kmk_irq_event event;
+	long long before;
+	int fd, i;
+
+	ck_ok(ioperm(KBD_DATA, 5, 1));
+	load(_i ? "claim=1" : "");
+	ck_assert(file_has("/proc/interrupts", "i8042, kmk_irq"));
+	fd = open_events(0);
+	before = handled_for("i8042, kmk_irq");
+	for (i = 1; i <= 50; i++) {
+		raise_keyboard();
+		ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
+		ck_assert_uint_eq(event.irq, 1);
+		ck_assert_uint_eq(event.seq, i);
+		ck_assert_uint_eq(event.data, 0);
+		ck_assert_int_eq(count(), i);
+		/* Its driver had the interrupt too: it took the byte. */
+		wait_until(!(inb(KBD_STATUS) & KBD_OUTPUT_FULL));
+	}
+	ck_assert_int_eq(handled_for("i8042, kmk_irq") - before, 50);
+	ck_assert_int_eq(dropped(), 0);
+	close(fd);
+	unload();
+	ck_assert(file_has("/proc/interrupts", "i8042"));
+}
+END_TEST
+
+START_TEST(unload_with_the_keyboard_at_work)
+{
+	pid_t pid = spawn();
+	int i;
+
+	if (!pid) {
+		ck_ok(ioperm(KBD_DATA, 5, 1));
+		for (;;)
+			raise_keyboard();
+	}
+	for (i = 0; i < 20; i++) {
+		load("");
+		wait_until(count() > 10);
+		unload();
+	}
+	ck_ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	assert_nothing_left();
+}
+END_TEST
+
+#define I8042 "/sys/bus/platform/drivers/i8042"
+
+static long long unhandled(int line)
+{
+	char path[64], *text, *at;
+	long long number;
+
+	snprintf(path, sizeof(path), "/proc/irq/%d/spurious", line);
+	text = slurp(path);
+	at = strstr(text, "unhandled");
+	ck_assert_ptr_nonnull(at);
+	number = atoll(at + strlen("unhandled"));
+	free(text);
+	return number;
+}
+
+/*
+ * Alone on the line: the kernel learns that nobody handled the interrupt, or,
+ * with claim=1, that somebody did.
+ */
+START_TEST(observes_unless_claimed)
+{
+	long long i;
+
+	ck_ok(ioperm(KBD_DATA, 5, 1));
+	ck_assert_int_eq(spew(I8042 "/unbind", "i8042"), 0);
+	load(_i ? "claim=1" : "");
+	kbd_send(KBD_COMMAND, KBD_WRITE_MODE);
+	kbd_send(KBD_DATA, KBD_MODE_XLATE_IRQ);
+	inb(KBD_DATA);
+	for (i = count() + 1; i <= 20; i++) {
+		raise_keyboard();
+		wait_until(count() == i);
+		inb(KBD_DATA);
+	}
+	if (_i)
+		ck_assert_int_eq(unhandled(1), 0);
+	else
+		ck_assert_int_gt(unhandled(1), 0);
+	unload();
+	ck_assert_int_eq(spew(I8042 "/bind", "i8042"), 0);
+	wait_until(file_has("/proc/interrupts", "i8042"));
+}
+END_TEST
+
+/* Nobody else uses the line, and it never comes. */
+START_TEST(a_silent_line)
+{
+	load("irq=5");
+	ck_assert_int_eq(slurp_number(ATTR("irq")), 5);
+	ck_assert_int_eq(handled_for("kmk_irq"), 0);
+	unload();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("irq");
 	TCase *tc = tcase_create("load");
 
 	tcase_add_checked_fixture(tc, clean, NULL);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, default_parameters);
 	tcase_add_loop_test(tc, refused_parameters, 0, sizeof(refused) / sizeof(*refused));
 	tcase_add_test(tc, mode_of_the_node);
@@ -735,10 +1180,13 @@ int main(void)
 	tcase_add_test(tc, open_file_pins);
 	tcase_add_test(tc, attribute_outlives_module);
 	tcase_add_test(tc, ring_size_limits);
+	tcase_add_test(tc, unload_in_a_storm);
+	tcase_add_test(tc, trigger_when_unloaded);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("simulated");
 	tcase_add_checked_fixture(tc, load_simulated, unload);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, event_fields);
 	tcase_add_test(tc, in_proc_interrupts);
 	tcase_add_test(tc, counted_per_cpu);
@@ -756,6 +1204,12 @@ int main(void)
 	tcase_add_test(tc, wait_restarts);
 	tcase_add_test(tc, poll_tells);
 	tcase_add_test(tc, epoll_edges);
+	tcase_add_test(tc, two_cpus_and_many_readers);
+	tcase_add_test(tc, one_reader_accounts_for_all);
+	tcase_add_test(tc, one_cursor_for_an_open_file);
+	tcase_add_test(tc, one_event_wakes_all);
+	tcase_add_test(tc, sigio);
+	tcase_add_test(tc, tracepoint);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("cursors");
@@ -764,11 +1218,21 @@ int main(void)
 	tcase_add_test(tc, gap_shows_misses);
 	tcase_add_test(tc, dropped_exactly);
 	tcase_add_test(tc, fault_then_overwritten);
+	tcase_add_test(tc, fdinfo);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("real");
 	tcase_add_checked_fixture(tc, clean, NULL);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, no_trigger_on_a_real_line);
+	tcase_add_test(tc, a_silent_line);
+	if (exists("/proc/irq/1/i8042")) {
+		tcase_add_loop_test(tc, shared_with_the_keyboard, 0, 2);
+		tcase_add_test(tc, unload_with_the_keyboard_at_work);
+		tcase_add_loop_test(tc, observes_unless_claimed, 0, 2);
+	} else {
+		skip_test("real", "no keyboard controller's driver in this kernel");
+	}
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
