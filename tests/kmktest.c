@@ -67,7 +67,8 @@ void log_mark(void)
 {
 	static int marks;
 
-	snprintf(last_mark, sizeof(last_mark), "kmktest: mark %d.%d", getpid(), ++marks);
+	/* A line without an end stays hidden until the next one comes. */
+	snprintf(last_mark, sizeof(last_mark), "kmktest: mark %d.%d\n", getpid(), ++marks);
 	ck_assert_int_eq(spew("/dev/kmsg", last_mark), 0);
 }
 
