@@ -100,4 +100,19 @@ static inline size_t kmk_fault_in(const struct iov_iter *i, size_t n, bool write
 #define fault_in_iov_iter_writeable(iter, n)	kmk_fault_in(iter, n, true)
 #endif
 
+/* Timers */
+
+/* 6.13 added hrtimer_setup(), which takes the function too; 6.15 ended hrtimer_init(). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#include <linux/hrtimer.h>
+
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
 #endif /* _KMK_COMPAT_H */

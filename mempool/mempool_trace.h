@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kmk_mempool
+
+#if !defined(_MEMPOOL_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _MEMPOOL_TRACE_H
+
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+
+#include <kmk/mempool.h>
+
+#include "internal.h"
+
+TRACE_DEFINE_ENUM(KMK_MISUSE_FREE);
+TRACE_DEFINE_ENUM(KMK_MISUSE_FOREIGN);
+TRACE_DEFINE_ENUM(KMK_MISUSE_ALIGN);
+TRACE_DEFINE_ENUM(KMK_MISUSE_OVERRUN);
+
+/* A misuse of a pool or of a memory manager was found and refused. */
+TRACE_EVENT(kmk_mempool_misuse,
+	TP_PROTO(const char *name, const void *block, enum kmk_misuse what,
+		 unsigned long caller),
+	TP_ARGS(name, block, what, caller),
+	TP_STRUCT__entry(
+		__array(char, name, KMK_MEMPOOL_NAME_LEN)
+		__field(const void *, block)
+		__field(int, what)
+		__field(unsigned long, caller)
+	),
+	TP_fast_assign(
+		strscpy_pad(__entry->name, name, KMK_MEMPOOL_NAME_LEN);
+		__entry->block = block;
+		__entry->what = what;
+		__entry->caller = caller;
+	),
+	TP_printk("name=%s block=%p what=\"%s\" caller=%pS",
+		  __entry->name, __entry->block,
+		  __print_symbolic(__entry->what,
+				   { KMK_MISUSE_FREE, "already free" },
+				   { KMK_MISUSE_FOREIGN, "not of this pool" },
+				   { KMK_MISUSE_ALIGN, "misaligned" },
+				   { KMK_MISUSE_OVERRUN, "overrun" }),
+		  (void *)__entry->caller)
+);
+
+#endif /* _MEMPOOL_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE mempool_trace
+#include <trace/define_trace.h>
