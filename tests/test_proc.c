@@ -37,10 +37,10 @@ static void unload(void)
 }
 
 /* A test that failed leaves the module behind; the next one must not suffer. */
-static void cleanup(void)
+static void clean_start(void)
 {
 	if (module_loaded("kmk_proc"))
-		module_unload("kmk_proc");
+		unload();
 }
 
 static void ck_file(const char *expected)
@@ -1119,7 +1119,7 @@ int main(void)
 	Suite *suite = suite_create("proc");
 	TCase *tc = tcase_create("kmk_proc");
 
-	tcase_add_checked_fixture(tc, NULL, cleanup);
+	tcase_add_checked_fixture(tc, clean_start, NULL);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, default_state);
 	tcase_add_test(tc, loads_twice);

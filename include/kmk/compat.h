@@ -115,4 +115,40 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
+/* Scheduling */
+
+#include <linux/sched.h>
+
+/* 6.1 added it; the freezer of older kernels wakes a sleeper with a signal. */
+#ifndef TASK_FREEZABLE
+#define TASK_FREEZABLE 0
+#endif
+
+/* io_uring */
+
+/* 5.19 added ->uring_cmd(), 6.1 is the first that opens it to all. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#define KMK_HAVE_URING_CMD
+
+/* 6.8 split struct io_uring_cmd off linux/io_uring.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#include <linux/io_uring/cmd.h>
+#else
+#include <linux/io_uring.h>
+#endif
+
+/* 6.5 replaced the pointer to the payload by one to the whole entry. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define kmk_uring_cmd_payload(ioucmd) ((const void *)(ioucmd)->sqe->cmd)
+#else
+#define kmk_uring_cmd_payload(ioucmd) ((ioucmd)->cmd)
+#endif
+
+/* 6.18 dropped the second result. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define io_uring_cmd_done(ioucmd, ret, issue_flags) \
+	io_uring_cmd_done(ioucmd, ret, 0, issue_flags)
+#endif
+#endif
+
 #endif /* _KMK_COMPAT_H */

@@ -1,0 +1,1244 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_syscall: /dev/syscall_ext: single calls, batches, io_uring, 32-bit callers. */
+#define _GNU_SOURCE
+#include "kmktest.h"
+
+#include <fcntl.h>
+#include <kmodkit/syscall_ext.h>
+#include <limits.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#define NODE "/dev/syscall_ext"
+#define UNTOUCHED 0x5ca1ab1e5ca1ab1eLL
+
+static int fd = -1;
+
+static void load(void)
+{
+	ck_assert_int_eq(module_load("kmk_syscall", ""), 0);
+	wait_until(exists(NODE));
+	fd = ck_ok(open(NODE, O_RDWR | O_CLOEXEC));
+}
+
+static void unload(void)
+{
+	close(fd);
+	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
+	ck_assert(!module_loaded("kmk_syscall"));
+	wait_until(!exists(NODE));
+}
+
+/* A test that failed leaves the module behind; the next one must not suffer. */
+static void clean_start(void)
+{
+	wait_until(!module_loaded("kmk_syscall") || !module_unload("kmk_syscall"));
+}
+
+static struct custom_syscall_data call_of(uint64_t operation, uint64_t p1, uint64_t p2)
+{
+	return (struct custom_syscall_data){ operation, p1, p2, UNTOUCHED };
+}
+
+/* The ways to make one call: each returns 0 or -errno. */
+typedef int (*way)(struct custom_syscall_data *data);
+
+static int by_ioctl(struct custom_syscall_data *data)
+{
+	return custom_syscall(fd, data) ? -errno : 0;
+}
+
+static int by_batch(struct custom_syscall_data *data)
+{
+	int32_t error = 12345;
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)&error,
+		.count = 1, .size = sizeof(*data),
+	};
+	int good = ck_ok(custom_syscall_batch(fd, &batch));
+
+	ck_assert_int_eq(good, !error);
+	return error;
+}
+
+#ifdef __x86_64__
+/* As a 32-bit program does it: the entry of i386, with addresses of 32 bits. */
+static long i386_ioctl(int file, unsigned int cmd, const void *argument)
+{
+	long ret;
+
+	ck_assert_uint_le((uintptr_t)argument, UINT_MAX);
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" (54), "b" (file), "c" (cmd), "d" (argument)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static void *low_memory(size_t size)
+{
+	void *area = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	ck_assert_ptr_ne(area, MAP_FAILED);
+	return area;
+}
+
+static int by_i386(struct custom_syscall_data *data)
+{
+	static struct custom_syscall_data *low;
+	int ret;
+
+	if (!low)
+		low = low_memory(sizeof(*low));
+	*low = *data;
+	ret = i386_ioctl(fd, CUSTOM_SYSCALL, low);
+	*data = *low;
+	return ret;
+}
+
+static bool i386_works(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		long ret;
+
+		asm volatile("int $0x80" : "=a" (ret) : "a" (20)	/* getpid */
+			     : "memory", "r8", "r9", "r10", "r11");
+		_exit(ret == getpid() ? 0 : 1);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+#else
+static bool i386_works(void)
+{
+	return false;
+}
+#endif
+
+/* ---- io_uring, without a library ---- */
+
+struct ring {
+	int fd;
+	unsigned int *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+	char *area;
+	size_t area_size, sqes_size;
+};
+
+static void ring_open(struct ring *ring)
+{
+	struct io_uring_params p = { 0 };
+
+	ring->fd = ck_ok(syscall(SYS_io_uring_setup, 8, &p));
+	ck_assert(p.features & IORING_FEAT_SINGLE_MMAP);
+	ring->area_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+	if (ring->area_size < p.sq_off.array + p.sq_entries * sizeof(unsigned int))
+		ring->area_size = p.sq_off.array + p.sq_entries * sizeof(unsigned int);
+	ring->area = mmap(NULL, ring->area_size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQ_RING);
+	ck_assert_ptr_ne(ring->area, MAP_FAILED);
+	ring->sqes_size = p.sq_entries * sizeof(struct io_uring_sqe);
+	ring->sqes = mmap(NULL, ring->sqes_size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
+	ck_assert_ptr_ne(ring->sqes, MAP_FAILED);
+	ring->sq_tail = (void *)(ring->area + p.sq_off.tail);
+	ring->sq_mask = (void *)(ring->area + p.sq_off.ring_mask);
+	ring->sq_array = (void *)(ring->area + p.sq_off.array);
+	ring->cq_head = (void *)(ring->area + p.cq_off.head);
+	ring->cq_tail = (void *)(ring->area + p.cq_off.tail);
+	ring->cq_mask = (void *)(ring->area + p.cq_off.ring_mask);
+	ring->cqes = (void *)(ring->area + p.cq_off.cqes);
+}
+
+static void ring_close(struct ring *ring)
+{
+	munmap(ring->area, ring->area_size);
+	munmap(ring->sqes, ring->sqes_size);
+	close(ring->fd);
+}
+
+/* The next free entry, zeroed; ring_submit() hands over all since the last. */
+static struct io_uring_sqe *ring_entry(struct ring *ring)
+{
+	unsigned int tail = *ring->sq_tail, index = tail & *ring->sq_mask;
+
+	ring->sq_array[index] = index;
+	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
+	memset(&ring->sqes[index], 0, sizeof(ring->sqes[index]));
+	return &ring->sqes[index];
+}
+
+static void ring_command(struct ring *ring, uint32_t cmd, const void *argument,
+			 uint64_t reserved, uint64_t user_data)
+{
+	struct io_uring_sqe *sqe = ring_entry(ring);
+	struct custom_syscall_uring uring = { (uintptr_t)argument, reserved };
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->cmd_op = cmd;
+	sqe->user_data = user_data;
+	memcpy(sqe->cmd, &uring, sizeof(uring));
+}
+
+static void ring_submit(struct ring *ring, unsigned int count, unsigned int wait)
+{
+	ck_assert_int_eq(syscall(SYS_io_uring_enter, ring->fd, count, wait,
+				 wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0), count);
+}
+
+static bool ring_next(struct ring *ring, struct io_uring_cqe *cqe)
+{
+	unsigned int head = *ring->cq_head;
+
+	if (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE))
+		return false;
+	*cqe = ring->cqes[head & *ring->cq_mask];
+	__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+static int ring_run(uint32_t cmd, const void *argument, uint64_t reserved)
+{
+	struct io_uring_cqe cqe;
+	struct ring ring;
+
+	ring_open(&ring);
+	ring_command(&ring, cmd, argument, reserved, 77);
+	ring_submit(&ring, 1, 1);
+	ck_assert(ring_next(&ring, &cqe));
+	ck_assert_uint_eq(cqe.user_data, 77);
+	ck_assert(!ring_next(&ring, &cqe));
+	ring_close(&ring);
+	return cqe.res;
+}
+
+static int by_uring(struct custom_syscall_data *data)
+{
+	return ring_run(CUSTOM_SYSCALL, data, 0);
+}
+
+static bool kernel_has_uring_cmd(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	uname(&name);
+	return sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 1));
+}
+
+/* ---- loading ---- */
+
+START_TEST(default_state)
+{
+	struct stat st;
+	pid_t pid;
+
+	load();
+	unload();
+	log_mark();
+	load();
+	ck_assert_int_eq(log_count("kmk_syscall: loaded"), 1);
+	ck_ok(stat(NODE, &st));
+	ck_assert_int_eq(st.st_mode, S_IFCHR | 0666);
+	ck_errno(lseek(fd, 0, SEEK_SET), ESPIPE);
+	ck_errno(read(fd, &st, 1), EINVAL);
+	ck_errno(write(fd, &st, 1), EINVAL);
+
+	pid = spawn();
+	if (!pid) {
+		struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_ADD, 2, 3);
+
+		drop_root();
+		fd = open(NODE, O_RDONLY);
+		_exit(fd >= 0 && !custom_syscall(fd, &data) && data.result == 5 ? 0 : 1);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	unload();
+	ck_assert_int_eq(log_count("kmk_syscall: unloaded"), 1);
+	ck_assert_int_eq(log_count("kmk_syscall:"), 2);
+	ck_assert_int_eq(module_unload("kmk_syscall"), -ENOENT);
+}
+END_TEST
+
+START_TEST(in_use)
+{
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_ADD, 1, 1);
+
+	load();
+	ck_assert_int_eq(module_load("kmk_syscall", ""), -EEXIST);
+	ck_assert_int_eq(module_unload("kmk_syscall"), -EWOULDBLOCK);
+	ck_assert_int_eq(by_ioctl(&data), 0);
+	unload();
+	load();
+	unload();
+}
+END_TEST
+
+START_TEST(no_parameters)
+{
+	log_mark();
+	ck_assert_int_eq(module_load("kmk_syscall", "nonsense=1"), 0);
+	ck_assert_int_eq(log_count("kmk_syscall: unknown parameter 'nonsense' ignored"), 1);
+	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
+}
+END_TEST
+
+/* ---- what the operations do, by every way ---- */
+
+#define MAX ((uint64_t)INT64_MAX)
+
+static const struct {
+	uint64_t operation, p1, p2;
+	int err;
+	int64_t result;
+} calls[] = {
+	{ CUSTOM_SYSCALL_ADD, 0, 0, 0, 0 },
+	{ CUSTOM_SYSCALL_ADD, 40, 2, 0, 42 },
+	{ CUSTOM_SYSCALL_ADD, MAX, 0, 0, INT64_MAX },
+	{ CUSTOM_SYSCALL_ADD, 0, MAX, 0, INT64_MAX },
+	{ CUSTOM_SYSCALL_ADD, MAX - 1, 1, 0, INT64_MAX },
+	{ CUSTOM_SYSCALL_ADD, MAX, 1, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_ADD, 1, MAX, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_ADD, MAX + 1, 0, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_ADD, UINT64_MAX, 0, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_ADD, UINT64_MAX, 1, -EOVERFLOW, 0 },	/* 0 modulo 2^64 */
+	{ CUSTOM_SYSCALL_ADD, UINT64_MAX, UINT64_MAX, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 0, 0, 0, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 6, 7, 0, 42 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 0, UINT64_MAX, 0, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, UINT64_MAX, 0, 0, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, MAX, 1, 0, INT64_MAX },
+	{ CUSTOM_SYSCALL_MULTIPLY, 3037000499, 3037000499, 0, 9223372030926249001 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 3037000500, 3037000500, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 1ULL << 32, 1ULL << 31, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, 1ULL << 32, 1ULL << 32, -EOVERFLOW, 0 },	/* 0 modulo 2^64 */
+	{ CUSTOM_SYSCALL_MULTIPLY, 1ULL << 31, 1ULL << 31, 0, 1LL << 62 },
+	{ CUSTOM_SYSCALL_MULTIPLY, MAX + 1, 1, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_MULTIPLY, UINT64_MAX, UINT64_MAX, -EOVERFLOW, 0 },
+	{ CUSTOM_SYSCALL_IDENTIFIER, 0, 0, 0, 0x12345678 },
+	{ CUSTOM_SYSCALL_IDENTIFIER, UINT64_MAX, UINT64_MAX, 0, 0x12345678 },
+	{ CUSTOM_SYSCALL_SLEEP, 0, 0, 0, 0 },
+	{ CUSTOM_SYSCALL_SLEEP, 1, UINT64_MAX, 0, 0 },
+	{ CUSTOM_SYSCALL_SLEEP, 10001, 0, -EINVAL, 0 },
+	{ CUSTOM_SYSCALL_SLEEP, MAX, 0, -EINVAL, 0 },
+	{ CUSTOM_SYSCALL_SLEEP, UINT64_MAX, 0, -EINVAL, 0 },
+	{ 0, 1, 1, -EINVAL, 0 },
+	{ 6, 1, 1, -EINVAL, 0 },
+	{ 1ULL << 32 | CUSTOM_SYSCALL_ADD, 1, 1, -EINVAL, 0 },
+	{ UINT64_MAX, 1, 1, -EINVAL, 0 },
+};
+
+static void check_calls(way make)
+{
+	size_t i;
+
+	load();
+	for (i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct custom_syscall_data data =
+			call_of(calls[i].operation, calls[i].p1, calls[i].p2);
+		int err = make(&data);
+
+		ck_assert_msg(err == calls[i].err, "row %zu: %d", i, err);
+		ck_assert_msg(data.result == (err ? UNTOUCHED : calls[i].result),
+			      "row %zu: result %lld", i, (long long)data.result);
+		ck_assert_uint_eq(data.operation, calls[i].operation);
+		ck_assert_uint_eq(data.parameter1, calls[i].p1);
+		ck_assert_uint_eq(data.parameter2, calls[i].p2);
+	}
+	unload();
+}
+
+START_TEST(operations) { check_calls(by_ioctl); } END_TEST
+START_TEST(operations_in_a_batch) { check_calls(by_batch); } END_TEST
+START_TEST(operations_by_io_uring) { check_calls(by_uring); } END_TEST
+#ifdef __x86_64__
+START_TEST(operations_from_32_bits) { check_calls(by_i386); } END_TEST
+#endif
+
+static int64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static void check_uptime(void)
+{
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_UPTIME, 1, 2);
+	int64_t before = clock_ms(CLOCK_BOOTTIME);
+
+	ck_assert_int_eq(by_ioctl(&data), 0);
+	ck_assert_int_ge(data.result, before);
+	ck_assert_int_le(data.result, clock_ms(CLOCK_BOOTTIME));
+}
+
+START_TEST(uptime)
+{
+	pid_t pid;
+
+	load();
+	check_uptime();
+
+	/* in a time namespace, what that one calls uptime */
+	ck_ok(unshare(CLONE_NEWTIME));
+	ck_assert_int_eq(spew("/proc/self/timens_offsets", "boottime 86400 0\n"), 0);
+	pid = spawn();
+	if (!pid) {
+		struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_UPTIME, 0, 0);
+
+		check_uptime();
+		_exit(!by_ioctl(&data) && data.result >= 86400000 ? 0 : 1);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	unload();
+}
+END_TEST
+
+START_TEST(sleeps_as_long_as_told)
+{
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_SLEEP, 120, 0);
+	int64_t before = clock_ms(CLOCK_MONOTONIC);
+
+	load();
+	before = clock_ms(CLOCK_MONOTONIC);
+	ck_assert_int_eq(by_ioctl(&data), 0);
+	ck_assert_int_ge(clock_ms(CLOCK_MONOTONIC) - before, 119);
+	ck_assert_int_eq(data.result, 0);
+	unload();
+}
+END_TEST
+
+/* ---- signals ---- */
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+static void catch_signal(int flags)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
+
+	ck_ok(sigaction(SIGUSR1, &action, NULL));
+}
+
+struct sleeper {
+	way make;
+	struct custom_syscall_data data;
+	atomic_int tid;
+	int err;
+};
+
+static void *go_to_sleep(void *p)
+{
+	struct sleeper *sleeper = p;
+
+	sleeper->tid = syscall(SYS_gettid);
+	sleeper->err = sleeper->make(&sleeper->data);
+	return NULL;
+}
+
+static void check_interrupted(way make, int flags)
+{
+	struct sleeper sleeper = {
+		.make = make,
+		.data = call_of(CUSTOM_SYSCALL_SLEEP, CUSTOM_SYSCALL_SLEEP_MAX, 0),
+	};
+	int64_t before, slept;
+	pthread_t thread;
+
+	load();
+	catch_signal(flags);
+	before = clock_ms(CLOCK_MONOTONIC);
+	ck_assert_int_eq(pthread_create(&thread, NULL, go_to_sleep, &sleeper), 0);
+	wait_until(sleeper.tid);
+	wait_asleep(sleeper.tid);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	slept = clock_ms(CLOCK_MONOTONIC) - before;
+	ck_assert_int_eq(sleeper.err, -EINTR);
+	ck_assert_int_gt(sleeper.data.result, 0);
+	ck_assert_int_le(sleeper.data.result, CUSTOM_SYSCALL_SLEEP_MAX);
+	/* what was slept and the rest are the whole */
+	ck_assert_int_ge(sleeper.data.result + slept, CUSTOM_SYSCALL_SLEEP_MAX - 1);
+	unload();
+}
+
+START_TEST(interrupted_sleep)
+{
+	check_interrupted(by_ioctl, 0);
+}
+END_TEST
+
+START_TEST(interrupted_sleep_is_not_restarted)
+{
+	check_interrupted(by_ioctl, SA_RESTART);
+}
+END_TEST
+
+START_TEST(interrupted_sleep_in_a_batch)
+{
+	check_interrupted(by_batch, 0);
+}
+END_TEST
+
+START_TEST(killed_sleep)
+{
+	pid_t pid;
+	int status;
+
+	load();
+	pid = spawn();
+	if (!pid) {
+		struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
+
+		_exit(custom_syscall(fd, &data) ? 1 : 2);
+	}
+	wait_asleep(pid);
+	ck_ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	unload();
+}
+END_TEST
+
+/* ---- addresses, commands, sizes ---- */
+
+START_TEST(bad_addresses)
+{
+	struct custom_syscall_data *data;
+	char *edge;
+
+	load();
+	ck_errno(custom_syscall(fd, NULL), EFAULT);
+	ck_errno(custom_syscall(fd, BAD_POINTER), EFAULT);
+	ck_errno(custom_syscall(fd, (void *)-1L), EFAULT);
+	ck_errno(custom_syscall(fd, (void *)-4096L), EFAULT);
+	ck_errno(custom_syscall(fd, (void *)(1UL << 63)), EFAULT);	/* the kernel's half */
+	/* just enough, one byte less, and a result that cannot be written */
+	edge = buffer_before_hole(sizeof(*data));
+	data = (void *)edge;
+	*data = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	ck_assert_int_eq(by_ioctl(data), 0);
+	ck_assert_int_eq(data->result, 3);
+	memmove(edge + 1, edge, sizeof(*data) - 1);
+	ck_errno(custom_syscall(fd, (void *)(edge + 1)), EFAULT);
+	memmove(edge + 8, edge + 1, sizeof(*data) - 8);
+	ck_errno(custom_syscall(fd, (void *)(edge + 8)), EFAULT);
+
+	data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(data, MAP_FAILED);
+	*data = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	ck_ok(mprotect(data, 4096, PROT_READ));
+	ck_errno(custom_syscall(fd, data), EFAULT);
+	ck_assert_int_eq(data->result, UNTOUCHED);
+	/* an error that writes nothing needs no writable memory */
+	ck_ok(mprotect(data, 4096, PROT_READ | PROT_WRITE));
+	*data = call_of(99, 1, 2);
+	ck_ok(mprotect(data, 4096, PROT_READ));
+	ck_errno(custom_syscall(fd, data), EINVAL);
+	unload();
+}
+END_TEST
+
+START_TEST(misaligned_is_fine)
+{
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_MULTIPLY, 3, 5);
+	char raw[sizeof(data) + 1];
+
+	load();
+	memcpy(raw + 1, &data, sizeof(data));
+	ck_ok(custom_syscall(fd, (void *)(raw + 1)));
+	memcpy(&data, raw + 1, sizeof(data));
+	ck_assert_int_eq(data.result, 15);
+	unload();
+}
+END_TEST
+
+START_TEST(unknown_commands)
+{
+	static const unsigned int commands[] = {
+		0, 1, 0x1001, 0x5401, UINT_MAX,
+		_IO(CUSTOM_SYSCALL_MAGIC, 0),
+		_IOR(CUSTOM_SYSCALL_MAGIC, 0, struct custom_syscall_data),
+		_IOW(CUSTOM_SYSCALL_MAGIC, 0, struct custom_syscall_data),
+		_IOWR(CUSTOM_SYSCALL_MAGIC, 1, struct custom_syscall_batch),
+		_IOWR(CUSTOM_SYSCALL_MAGIC, 2, struct custom_syscall_data),
+		_IOWR(CUSTOM_SYSCALL_MAGIC + 1, 0, struct custom_syscall_data),
+	};
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	size_t i;
+
+	load();
+	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		ck_errno(ioctl(fd, commands[i], &data), ENOTTY);
+	ck_assert_int_eq(data.result, UNTOUCHED);
+	unload();
+}
+END_TEST
+
+static unsigned int sized(unsigned int cmd, unsigned int size)
+{
+	return (cmd & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT)) | size << _IOC_SIZESHIFT;
+}
+
+/* What a program that was built for another version of the structure meets. */
+START_TEST(extensible)
+{
+	struct {
+		struct custom_syscall_data data;
+		unsigned char tail[8192];
+	} big = { .data = call_of(CUSTOM_SYSCALL_ADD, 1, 2) };
+	const unsigned int known = sizeof(big.data);
+	unsigned int size;
+	char *edge;
+
+	load();
+	for (size = 0; size < known; size++)
+		ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, size), &big), EINVAL);
+	ck_assert_int_eq(big.data.result, UNTOUCHED);
+	for (size = known; size <= 4096; size += size < 64 ? 1 : 509) {
+		big.data.result = UNTOUCHED;
+		ck_assert_int_eq(ioctl(fd, sized(CUSTOM_SYSCALL, size), &big), 0);
+		ck_assert_int_eq(big.data.result, 3);
+	}
+	ck_assert_int_eq(ioctl(fd, sized(CUSTOM_SYSCALL, 4096), &big), 0);
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, 4097), &big), E2BIG);
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, 8191), &big), E2BIG);
+
+	/* a field that this kernel does not know, first and last byte of the tail */
+	big.data.result = UNTOUCHED;
+	big.tail[0] = 1;
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, known + 1), &big), E2BIG);
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, known + 8), &big), E2BIG);
+	ck_assert_int_eq(ioctl(fd, CUSTOM_SYSCALL, &big), 0);
+	big.data.result = UNTOUCHED;
+	big.tail[0] = 0;
+	big.tail[99] = 0x80;
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, known + 100), &big), E2BIG);
+	ck_assert_int_eq(big.data.result, UNTOUCHED);
+	ck_assert_int_eq(ioctl(fd, sized(CUSTOM_SYSCALL, known + 99), &big), 0);
+
+	/* a tail that is not there */
+	edge = buffer_before_hole(known + 8);
+	memset(edge, 0, known + 8);
+	memcpy(edge, &big.data, known);
+	ck_assert_int_eq(ioctl(fd, sized(CUSTOM_SYSCALL, known + 8), edge), 0);
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL, known + 9), edge), EFAULT);
+	unload();
+}
+END_TEST
+
+/* ---- batches ---- */
+
+struct load {
+	struct custom_syscall_data calls[CUSTOM_SYSCALL_BATCH_MAX + 1];
+	int32_t errors[CUSTOM_SYSCALL_BATCH_MAX + 1];
+};
+
+static struct custom_syscall_batch batch_of(struct load *load, uint32_t count)
+{
+	return (struct custom_syscall_batch){
+		.calls = (uintptr_t)load->calls, .errors = (uintptr_t)load->errors,
+		.count = count, .size = sizeof(load->calls[0]),
+	};
+}
+
+static int by_batch_ioctl(const struct custom_syscall_batch *batch)
+{
+	int ret = custom_syscall_batch(fd, batch);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static int by_batch_uring(const struct custom_syscall_batch *batch)
+{
+	return ring_run(CUSTOM_SYSCALL_BATCH, batch, 0);
+}
+
+typedef int (*batch_way)(const struct custom_syscall_batch *batch);
+
+/* Every kind of call, good and bad, mixed. */
+static void check_batch(batch_way make, uint32_t count)
+{
+	const size_t rows = sizeof(calls) / sizeof(*calls);
+	struct load *load = calloc(1, sizeof(*load));
+	struct custom_syscall_batch batch;
+	uint32_t i, good = 0;
+
+	ck_assert_ptr_nonnull(load);
+	for (i = 0; i <= CUSTOM_SYSCALL_BATCH_MAX; i++) {
+		size_t row = i % rows;
+
+		/* sleeping a thousand times would only take long */
+		if (calls[row].operation == CUSTOM_SYSCALL_SLEEP && calls[row].p1 == 1 && i > 200)
+			row = 0;
+		load->calls[i] = call_of(calls[row].operation, calls[row].p1, calls[row].p2);
+		load->errors[i] = 12345;
+		if (i < count)
+			good += !calls[row].err;
+	}
+	batch = batch_of(load, count);
+	ck_assert_int_eq(make(&batch), good);
+	for (i = 0; i <= CUSTOM_SYSCALL_BATCH_MAX; i++) {
+		size_t row = i % rows;
+		int error = i < count ? calls[row].err : 12345;
+
+		ck_assert_msg(load->errors[i] == error, "call %u: %d", i, load->errors[i]);
+		if (calls[row].operation != CUSTOM_SYSCALL_SLEEP)
+			ck_assert_int_eq(load->calls[i].result,
+					 error ? UNTOUCHED : calls[row].result);
+	}
+	free(load);
+}
+
+static const uint32_t batch_sizes[] = { 0, 1, 2, 64, 100, 4095, 4096 };
+
+START_TEST(batches)
+{
+	load();
+	check_batch(by_batch_ioctl, batch_sizes[_i]);
+	unload();
+}
+END_TEST
+
+START_TEST(batches_by_io_uring)
+{
+	load();
+	check_batch(by_batch_uring, batch_sizes[_i]);
+	unload();
+}
+END_TEST
+
+START_TEST(batch_limits)
+{
+	struct load *load_ = calloc(1, sizeof(*load_));
+	struct custom_syscall_batch batch;
+
+	ck_assert_ptr_nonnull(load_);
+	load();
+	batch = batch_of(load_, CUSTOM_SYSCALL_BATCH_MAX + 1);
+	ck_errno(custom_syscall_batch(fd, &batch), EINVAL);
+	batch = batch_of(load_, UINT32_MAX);
+	ck_errno(custom_syscall_batch(fd, &batch), EINVAL);
+	batch = batch_of(load_, 1);
+	batch.size = 0;
+	ck_errno(custom_syscall_batch(fd, &batch), EINVAL);
+	batch.size = sizeof(struct custom_syscall_data) - 1;
+	ck_errno(custom_syscall_batch(fd, &batch), EINVAL);
+	batch.size = 4097;
+	ck_errno(custom_syscall_batch(fd, &batch), E2BIG);
+	batch.size = UINT32_MAX;
+	ck_errno(custom_syscall_batch(fd, &batch), E2BIG);
+	/* nothing to do, nothing looked at */
+	batch = (struct custom_syscall_batch){ .size = sizeof(struct custom_syscall_data) };
+	ck_assert_int_eq(custom_syscall_batch(fd, &batch), 0);
+	free(load_);
+	unload();
+}
+END_TEST
+
+START_TEST(batch_extensible)
+{
+	struct {
+		struct custom_syscall_batch batch;
+		unsigned char tail[64];
+	} big = { .tail = { 0 } };
+	struct {
+		struct custom_syscall_data data;
+		uint64_t unknown;
+	} wide[3] = { 0 };
+	struct custom_syscall_data one = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	int32_t errors[3] = { 1, 1, 1 };
+	unsigned int size, i;
+
+	load();
+	big.batch = (struct custom_syscall_batch){
+		.calls = (uintptr_t)&one, .errors = (uintptr_t)errors,
+		.count = 1, .size = sizeof(one),
+	};
+	for (size = 0; size < sizeof(big.batch); size++)
+		ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL_BATCH, size), &big), EINVAL);
+	ck_assert_int_eq(ioctl(fd, sized(CUSTOM_SYSCALL_BATCH, sizeof(big)), &big), 1);
+	big.tail[63] = 1;
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL_BATCH, sizeof(big)), &big), E2BIG);
+	ck_errno(ioctl(fd, sized(CUSTOM_SYSCALL_BATCH, 4097), &big), E2BIG);
+
+	/* elements with a tail; a bad one is that call's own error */
+	for (i = 0; i < 3; i++)
+		wide[i].data = call_of(CUSTOM_SYSCALL_MULTIPLY, i, 10);
+	wide[1].unknown = 1ULL << 63;
+	big.batch.calls = (uintptr_t)wide;
+	big.batch.count = 3;
+	big.batch.size = sizeof(wide[0]);
+	ck_assert_int_eq(custom_syscall_batch(fd, &big.batch), 2);
+	ck_assert_int_eq(errors[0], 0);
+	ck_assert_int_eq(errors[1], -E2BIG);
+	ck_assert_int_eq(errors[2], 0);
+	ck_assert_int_eq(wide[1].data.result, UNTOUCHED);
+	ck_assert_int_eq(wide[2].data.result, 20);
+	unload();
+}
+END_TEST
+
+START_TEST(batch_bad_addresses)
+{
+	struct custom_syscall_data *data = buffer_before_hole(3 * sizeof(*data));
+	int32_t *few = buffer_before_hole(2 * sizeof(*few));
+	int32_t errors[5] = { 1, 1, 1, 1, 1 };
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)errors,
+		.count = 5, .size = sizeof(*data),
+	};
+	int i;
+
+	load();
+	ck_errno(custom_syscall_batch(fd, NULL), EFAULT);
+	ck_errno(custom_syscall_batch(fd, BAD_POINTER), EFAULT);
+
+	/* calls that are not there have each their own error */
+	for (i = 0; i < 3; i++)
+		data[i] = call_of(CUSTOM_SYSCALL_ADD, i, 1);
+	ck_assert_int_eq(custom_syscall_batch(fd, &batch), 3);
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(errors[i], i < 3 ? 0 : -EFAULT);
+	ck_assert_int_eq(data[2].result, 3);
+	batch.calls = UINT64_MAX - 100;
+	ck_assert_int_eq(custom_syscall_batch(fd, &batch), 0);
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(errors[i], -EFAULT);
+	batch.calls = 1ULL << 63;
+	ck_assert_int_eq(custom_syscall_batch(fd, &batch), 0);
+
+	/* a place for the errors that is not there fails the batch */
+	batch.calls = (uintptr_t)data;
+	batch.errors = (uintptr_t)few;
+	batch.count = 2;
+	ck_assert_int_eq(custom_syscall_batch(fd, &batch), 2);
+	batch.count = 3;
+	ck_errno(custom_syscall_batch(fd, &batch), EFAULT);
+	batch.errors = 0;
+	ck_errno(custom_syscall_batch(fd, &batch), EFAULT);
+	batch.errors = 1ULL << 63;
+	ck_errno(custom_syscall_batch(fd, &batch), EFAULT);
+	batch.errors = UINT64_MAX - 4;
+	ck_errno(custom_syscall_batch(fd, &batch), EFAULT);
+	unload();
+}
+END_TEST
+
+struct batch_sleeper {
+	struct load load;
+	atomic_int tid;
+	int ret;
+};
+
+static void *sleep_in_a_batch(void *p)
+{
+	struct batch_sleeper *sleeper = p;
+	struct custom_syscall_batch batch = batch_of(&sleeper->load, 5);
+
+	sleeper->tid = syscall(SYS_gettid);
+	sleeper->ret = by_batch_ioctl(&batch);
+	return NULL;
+}
+
+START_TEST(interrupted_batch_stops)
+{
+	static const int errors[5] = { 0, -EOVERFLOW, -EINTR, -ECANCELED, -ECANCELED };
+	struct batch_sleeper *sleeper = calloc(1, sizeof(*sleeper));
+	pthread_t thread;
+	int i;
+
+	ck_assert_ptr_nonnull(sleeper);
+	load();
+	catch_signal(SA_RESTART);
+	sleeper->load.calls[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	sleeper->load.calls[1] = call_of(CUSTOM_SYSCALL_ADD, UINT64_MAX, 2);
+	sleeper->load.calls[2] = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
+	sleeper->load.calls[3] = call_of(CUSTOM_SYSCALL_ADD, 3, 4);
+	sleeper->load.calls[4] = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_in_a_batch, sleeper), 0);
+	wait_until(sleeper->tid);
+	wait_asleep(sleeper->tid);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(sleeper->ret, 1);
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(sleeper->load.errors[i], errors[i]);
+	ck_assert_int_eq(sleeper->load.calls[0].result, 3);
+	ck_assert_int_gt(sleeper->load.calls[2].result, 0);
+	ck_assert_int_eq(sleeper->load.calls[3].result, UNTOUCHED);
+	ck_assert_int_eq(sleeper->load.calls[4].result, UNTOUCHED);
+	free(sleeper);
+	unload();
+}
+END_TEST
+
+/* ---- io_uring: what is its own ---- */
+
+START_TEST(io_uring_errors)
+{
+	struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+
+	load();
+	ck_assert_int_eq(ring_run(CUSTOM_SYSCALL, &data, 1), -EINVAL);
+	ck_assert_int_eq(ring_run(CUSTOM_SYSCALL, &data, UINT64_MAX), -EINVAL);
+	ck_assert_int_eq(ring_run(0x1001, &data, 0), -ENOTTY);
+	ck_assert_int_eq(ring_run(CUSTOM_SYSCALL, NULL, 0), -EFAULT);
+	ck_assert_int_eq(ring_run(CUSTOM_SYSCALL, (void *)-1L, 0), -EFAULT);
+	ck_assert_int_eq(ring_run(sized(CUSTOM_SYSCALL, 31), &data, 0), -EINVAL);
+	ck_assert_int_eq(ring_run(CUSTOM_SYSCALL_BATCH, NULL, 0), -EFAULT);
+	ck_assert_int_eq(data.result, UNTOUCHED);
+	unload();
+}
+END_TEST
+
+/* A call that sleeps holds up neither the submitter nor the calls behind it. */
+START_TEST(io_uring_sleeps_elsewhere)
+{
+	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 300, 0);
+	struct custom_syscall_data add = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	struct io_uring_cqe cqe;
+	struct ring ring;
+
+	load();
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL, &sleep, 0, 1);
+	ring_command(&ring, CUSTOM_SYSCALL, &add, 0, 2);
+	ring_submit(&ring, 2, 0);
+	ck_assert(ring_next(&ring, &cqe));
+	ck_assert_uint_eq(cqe.user_data, 2);
+	ck_assert_int_eq(cqe.res, 0);
+	ck_assert_int_eq(add.result, 3);
+	ck_assert(!ring_next(&ring, &cqe));
+	wait_until(ring_next(&ring, &cqe));
+	ck_assert_uint_eq(cqe.user_data, 1);
+	ck_assert_int_eq(cqe.res, 0);
+	ck_assert_int_eq(sleep.result, 0);
+	ring_close(&ring);
+	unload();
+}
+END_TEST
+
+/* A batch's success is no failure, so it does not break a chain of links. */
+START_TEST(io_uring_links)
+{
+	struct custom_syscall_data data[2] = {
+		call_of(CUSTOM_SYSCALL_ADD, 1, 2), call_of(CUSTOM_SYSCALL_ADD, 3, 4)
+	};
+	struct custom_syscall_data last = call_of(CUSTOM_SYSCALL_IDENTIFIER, 0, 0);
+	int32_t errors[2] = { 1, 1 };
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)errors,
+		.count = 2, .size = sizeof(data[0]),
+	};
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	int i;
+
+	load();
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL_BATCH, &batch, 0, 0);
+	ring.sqes[0].flags = IOSQE_IO_LINK;
+	ring_command(&ring, CUSTOM_SYSCALL, &last, 0, 1);
+	ring_submit(&ring, 2, 2);
+	for (i = 0; i < 2; i++) {
+		ck_assert(ring_next(&ring, &cqe));
+		ck_assert_uint_eq(cqe.user_data, i);
+		ck_assert_int_eq(cqe.res, i ? 0 : 2);
+	}
+	ck_assert_int_eq(last.result, CUSTOM_SYSCALL_SYSTEM_ID);
+	ring_close(&ring);
+	unload();
+}
+END_TEST
+
+/* Closing the ring ends a sleep, and the module can go soon afterwards. */
+START_TEST(io_uring_cancelled)
+{
+	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
+	int64_t before = clock_ms(CLOCK_MONOTONIC);
+	struct io_uring_cqe cqe;
+	struct ring ring;
+
+	load();
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL, &sleep, 0, 1);
+	ring_submit(&ring, 1, 0);
+	ck_assert_int_eq(module_unload("kmk_syscall"), -EWOULDBLOCK);
+
+	struct io_uring_sqe *sqe = ring_entry(&ring);
+
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->addr = 1;
+	sqe->user_data = 2;
+	/* -EALREADY: it runs, and was told; -ENOENT before it began to */
+	ring_submit(&ring, 1, 2);
+	while (ring_next(&ring, &cqe)) {
+		if (cqe.user_data == 1)
+			ck_assert_msg(cqe.res == -EINTR || cqe.res == -ECANCELED,
+				      "the sleep: %d", cqe.res);
+	}
+	ck_assert_int_lt(clock_ms(CLOCK_MONOTONIC) - before, 9000);
+	ring_close(&ring);
+	close(fd);
+	wait_until(module_unload("kmk_syscall") == 0);
+}
+END_TEST
+
+/* ---- 32-bit callers ---- */
+
+#ifdef __x86_64__
+START_TEST(batch_from_32_bits)
+{
+	struct {
+		struct custom_syscall_batch batch;
+		struct custom_syscall_data calls[2];
+		int32_t errors[2];
+	} *low = low_memory(sizeof(*low));
+
+	load();
+	low->calls[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	low->calls[1] = call_of(CUSTOM_SYSCALL_UPTIME, 0, 0);
+	low->batch = (struct custom_syscall_batch){
+		.calls = (uintptr_t)low->calls, .errors = (uintptr_t)low->errors,
+		.count = 2, .size = sizeof(low->calls[0]),
+	};
+	ck_assert_int_eq(i386_ioctl(fd, CUSTOM_SYSCALL_BATCH, &low->batch), 2);
+	ck_assert_int_eq(low->calls[0].result, 3);
+	ck_assert_int_gt(low->calls[1].result, 0);
+	ck_assert_int_ne(low->calls[1].result, UNTOUCHED);
+	ck_assert_int_eq(i386_ioctl(fd, 0x1001, NULL), -ENOTTY);
+	ck_assert_int_eq(i386_ioctl(fd, CUSTOM_SYSCALL, NULL), -EFAULT);
+	unload();
+}
+END_TEST
+#endif
+
+/* ---- many at once, and hostile ones ---- */
+
+static atomic_bool stop;
+static atomic_int rounds;
+
+static void *keep_calling(void *which)
+{
+	uint64_t seed = (uintptr_t)which;
+	int own = open(NODE, O_RDWR | O_CLOEXEC);
+
+	if (own < 0)
+		return "open failed";
+	while (!stop) {
+		struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_ADD, seed, rounds++);
+
+		if (custom_syscall(own, &data) ||
+		    data.result != (int64_t)(data.parameter1 + data.parameter2))
+			return "wrong sum";
+	}
+	close(own);
+	return NULL;
+}
+
+START_TEST(many_callers)
+{
+	pthread_t threads[4];
+	void *wrong;
+	long i;
+
+	load();
+	for (i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, keep_calling, (void *)i), 0);
+	wait_until(rounds >= 20000);
+	stop = true;
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], &wrong);
+		ck_assert_msg(!wrong, "%s", (char *)wrong);
+	}
+	unload();
+}
+END_TEST
+
+START_TEST(unload_under_load)
+{
+	pid_t children[3];
+	size_t i;
+	int round, ret = 0;
+
+	for (i = 0; i < 3; i++) {
+		children[i] = spawn();
+		if (children[i])
+			continue;
+		for (;;) {
+			struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_SLEEP, 1, 0);
+			int own = open(NODE, O_RDWR);
+
+			if (own >= 0 && custom_syscall(own, &data))
+				_exit(1);
+			close(own);
+			kmk_pause();
+		}
+	}
+	for (round = 0; round < 30; round++) {
+		ck_assert_int_eq(module_load("kmk_syscall", ""), 0);
+		wait_until(exists(NODE));
+		wait_until(!(ret = module_unload("kmk_syscall")) || ret != -EWOULDBLOCK);
+		ck_assert_int_eq(ret, 0);
+	}
+	for (i = 0; i < 3; i++) {
+		int status;
+
+		ck_ok(kill(children[i], SIGKILL));
+		ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
+		ck_assert_msg(WIFSIGNALED(status), "a call failed");
+	}
+}
+END_TEST
+
+/* Another thread rewrites the call while it is made: each field counts once. */
+static volatile struct custom_syscall_data contested;
+
+static void *keep_changing(void *unused)
+{
+	(void)unused;
+	while (!stop) {
+		contested.operation = CUSTOM_SYSCALL_SLEEP;
+		contested.parameter1 = UINT64_MAX;
+		contested.operation = CUSTOM_SYSCALL_ADD;
+		contested.parameter1 = 1;
+	}
+	return NULL;
+}
+
+START_TEST(contested_call)
+{
+	pthread_t thread;
+	int i;
+
+	load();
+	contested = call_of(CUSTOM_SYSCALL_ADD, 1, 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, keep_changing, NULL), 0);
+	for (i = 0; i < 5000; i++) {
+		int err = by_ioctl((struct custom_syscall_data *)&contested);
+
+		ck_assert_msg(!err || err == -EINVAL || err == -EOVERFLOW, "%d", err);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	unload();
+}
+END_TEST
+
+/* Random bytes as calls, batches and commands: an answer, and a clean log. */
+START_TEST(hostile_input)
+{
+	static const int allowed[] = { 0, EINVAL, EOVERFLOW, EFAULT, E2BIG, ENOTTY };
+	static const uint64_t seeds[] = {
+		0, 1, 2, 3, 4, 5, 6, 31, 32, 33, 4095, 4096, 4097, INT32_MAX, UINT32_MAX,
+		INT64_MAX, 1ULL << 63, UINT64_MAX, UINT64_MAX - 4095,
+	};
+	uint64_t *area = buffer_before_hole(65536);
+	unsigned int i, word;
+
+	load();
+	srandom(_i);
+	for (i = 0; i < 4000; i++) {
+		unsigned int cmd = random() % 2 ? CUSTOM_SYSCALL : CUSTOM_SYSCALL_BATCH;
+		char *at = (char *)area + random() % 65600;
+		size_t known;
+		int err;
+
+		for (word = 0; word < 16; word++) {
+			uint64_t value = seeds[random() % (sizeof(seeds) / sizeof(*seeds))];
+
+			if (random() % 8 == 0)
+				value = (uint64_t)random() << 33 ^ random();
+			if (random() % 4 == 0)
+				value = (uintptr_t)area + random() % 65600;
+			area[random() % 8192] = value;
+			if (at + 8 * word + 8 <= (char *)area + 65536)
+				memcpy(at + 8 * word, &value, 8);
+		}
+		/* sleeps would take long, and end well */
+		for (word = 0; word < 8192; word++)
+			if (area[word] == CUSTOM_SYSCALL_SLEEP)
+				area[word] = 0;
+		if (random() % 3 == 0)
+			cmd = sized(cmd, random() % 8192);
+		if (random() % 16 == 0)
+			cmd = random();
+		err = ioctl(fd, cmd, at) < 0 ? errno : 0;
+		for (known = 0; known < 6 && allowed[known] != err; known++)
+			;
+		ck_assert_msg(known < 6, "seed %d, round %u: %s", _i, i, strerror(err));
+	}
+	unload();
+}
+END_TEST
+
+int main(void)
+{
+	const int n = sizeof(batch_sizes) / sizeof(*batch_sizes);
+	Suite *suite = suite_create("syscall");
+	TCase *tc = tcase_create("kmk_syscall");
+
+	tcase_add_checked_fixture(tc, clean_start, NULL);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, default_state);
+	tcase_add_test(tc, in_use);
+	tcase_add_test(tc, no_parameters);
+	tcase_add_test(tc, operations);
+	tcase_add_test(tc, uptime);
+	tcase_add_test(tc, sleeps_as_long_as_told);
+	tcase_add_test(tc, interrupted_sleep);
+	tcase_add_test(tc, interrupted_sleep_is_not_restarted);
+	tcase_add_test(tc, killed_sleep);
+	tcase_add_test(tc, bad_addresses);
+	tcase_add_test(tc, misaligned_is_fine);
+	tcase_add_test(tc, unknown_commands);
+	tcase_add_test(tc, extensible);
+	tcase_add_test(tc, operations_in_a_batch);
+	tcase_add_loop_test(tc, batches, 0, n);
+	tcase_add_test(tc, batch_limits);
+	tcase_add_test(tc, batch_extensible);
+	tcase_add_test(tc, batch_bad_addresses);
+	tcase_add_test(tc, interrupted_sleep_in_a_batch);
+	tcase_add_test(tc, interrupted_batch_stops);
+	if (kernel_has_uring_cmd()) {
+		tcase_add_test(tc, operations_by_io_uring);
+		tcase_add_loop_test(tc, batches_by_io_uring, 0, n);
+		tcase_add_test(tc, io_uring_errors);
+		tcase_add_test(tc, io_uring_sleeps_elsewhere);
+		tcase_add_test(tc, io_uring_links);
+		tcase_add_test(tc, io_uring_cancelled);
+	} else {
+		skip_test("io_uring", "io_uring's URING_CMD came with Linux 6.1");
+	}
+	if (i386_works()) {
+#ifdef __x86_64__
+		tcase_add_test(tc, operations_from_32_bits);
+		tcase_add_test(tc, batch_from_32_bits);
+#endif
+	} else {
+		skip_test("from_32_bits", "this kernel runs no 32-bit programs");
+	}
+	tcase_add_test(tc, many_callers);
+	tcase_add_test(tc, unload_under_load);
+	tcase_add_test(tc, contested_call);
+	tcase_add_loop_test(tc, hostile_input, 0, 4);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
