@@ -24,10 +24,16 @@ static int my_param = 42;
 module_param(my_param, int, 0644);
 MODULE_PARM_DESC(my_param, "a number to show in the log (default 42)");
 
+/* Not part of init: dyndbg= cannot switch on a message there before Linux 5.11. */
+static noinline void show_debug(void)
+{
+	pr_debug("dynamic debug is on\n");
+}
+
 static int __init minimal_init(void)
 {
 	pr_info("loaded, my_param=%d\n", READ_ONCE(my_param));
-	pr_debug("dynamic debug is on\n");
+	show_debug();
 	return 0;
 }
 
