@@ -25,13 +25,17 @@ MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
 SOURCES := Makefile Kbuild dkms.conf COPYING $(foreach dir,$(MODULE_DIRS) include,\
 	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild))
 KERNEL ?= 6.1
+# The command-line tool; static unless told otherwise, as the test machine has no libraries.
+TOOL := build/tools/kmk
+TOOL_LDFLAGS ?= -static
+prefix ?= /usr/local
 TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
 BATS := $(wildcard tests/*.bats)
 # What a test run may keep in flight: more VMs than processors only wait for each other.
 JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup setup-demo setup-check \
-	tests demo shell check check-kernels lint dkms dkms-source
+	tools install-tools tests demo shell check check-kernels lint dkms dkms-source
 
 all: modules
 
@@ -40,6 +44,8 @@ help:
 	@echo '  make               build the seven modules; W=1 and C=2 as in the kernel'
 	@echo '  make install       install them for that kernel (root); uninstall removes them'
 	@echo '  make dkms          hand them to DKMS, which rebuilds them at each kernel upgrade (root)'
+	@echo '  make tools         build the command-line tool kmk'
+	@echo '  make install-tools install kmk, its headers and the manual pages (prefix, DESTDIR)'
 	@echo '  make clean         remove what was built'
 	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
 	@echo '  make demo          all seven modules at work'
@@ -69,6 +75,20 @@ uninstall:
 	rm -rf '$(INSTALL_MOD_PATH)/lib/modules/$(KVER)/updates/kmodkit'
 	depmod -b '$(INSTALL_MOD_PATH)/' $(KVER)
 
+tools: $(TOOL)
+
+$(TOOL): $(wildcard tools/*.[ch] include/uapi/kmodkit/*.h) include/kmk/version.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra $(CPPFLAGS) $(CFLAGS) -D_GNU_SOURCE -Iinclude -Iinclude/uapi \
+		$(LDFLAGS) $(TOOL_LDFLAGS) -o $@ $(filter %.c,$^)
+
+install-tools: tools
+	install -D -t '$(DESTDIR)$(prefix)/bin' $(TOOL)
+	install -D -m 644 -t '$(DESTDIR)$(prefix)/include/kmodkit' include/uapi/kmodkit/*.h
+	for section in 1 4 5 7; do \
+		install -D -m 644 -t "$(DESTDIR)$(prefix)/share/man/man$$section" man/*.$$section || exit; \
+	done
+
 # Nothing to clean with where there are no headers, and nothing was built there.
 clean:
 	rm -rf build
@@ -95,7 +115,7 @@ tests: $(TESTS)
 
 build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi/kmodkit/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Itests -static -o $@ \
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -Itests -static -o $@ \
 		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
 
 demo: setup-demo
@@ -107,11 +127,11 @@ shell: setup-demo
 	@tests/in-vm $(KERNEL) -f build/tools/kmk --shell
 
 check: setup-check
-	+@$(MAKE) --no-print-directory tests
+	+@$(MAKE) --no-print-directory tests tools
 	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(TESTS) $(BATS)
 
 check-kernels: setup-check
-	+@$(MAKE) --no-print-directory tests
+	+@$(MAKE) --no-print-directory tests tools
 	@tests/kernels/check
 
 lint: setup-check
