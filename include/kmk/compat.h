@@ -151,4 +151,136 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #endif
 #endif
 
+/* File systems */
+
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+#include <linux/uio.h>
+
+/* 6.3: idmapped mounts have a type of their own; from 5.12 it was the user namespace. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mnt_idmap user_namespace
+#define nop_mnt_idmap init_user_ns
+#endif
+
+/* 6.6: generic_fillattr() takes the request mask. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#endif
+
+/* 6.7: the times of an inode are set by functions. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+static inline void inode_set_mtime_to_ts(struct inode *inode, struct timespec64 ts)
+{
+	inode->i_mtime = ts;
+}
+
+static inline struct timespec64 simple_inode_init_ts(struct inode *inode)
+{
+	inode->i_mtime = inode_set_ctime_current(inode);
+	inode->i_atime = inode->i_mtime;
+	return inode->i_mtime;
+}
+#endif
+
+/* 6.18: generic_delete_inode() got a new name. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define inode_just_drop generic_delete_inode
+#endif
+
+/*
+ * 6.19: a dentry that lives without a user is marked so; before, it had one
+ * reference too many, which kill_litter_super() dropped in the end.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+static inline struct dentry *d_make_persistent(struct dentry *dentry, struct inode *inode)
+{
+	d_instantiate(dentry, inode);
+	return dget(dentry);
+}
+
+#define d_make_discardable dput
+#define kmk_kill_persistent_super kill_litter_super
+#else
+#define kmk_kill_persistent_super kill_anon_super
+#endif
+
+/*
+ * Inode operations: KMK_INODE_OP(op, fn) after the function, which has the newest
+ * kernel's type; kmk_op(fn) in the table.
+ * 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define KMK_INODE_OP(op, fn) KMK_INODE_OP_##op(fn)
+#define kmk_op(fn) kmk_##fn
+#define KMK_INODE_OP_create(fn)							\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+			    struct dentry *dentry, umode_t mode, bool excl)	\
+	{ return fn(idmap, dir, dentry, mode); }				\
+	static_assert(1)
+#define KMK_INODE_OP_symlink(fn)						\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+			    struct dentry *dentry, const char *target)		\
+	{ return fn(idmap, dir, dentry, target); }				\
+	static_assert(1)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#define KMK_INODE_OP_mkdir(fn)							\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+			    struct dentry *dentry, umode_t mode)		\
+	{ return PTR_ERR(fn(idmap, dir, dentry, mode)); }			\
+	static_assert(1)
+#else
+#define KMK_INODE_OP_mkdir(fn)							\
+	static struct dentry *kmk_##fn(struct mnt_idmap *idmap, struct inode *dir, \
+				       struct dentry *dentry, umode_t mode)	\
+	{ return fn(idmap, dir, dentry, mode); }				\
+	static_assert(1)
+#endif
+#define KMK_INODE_OP_mknod(fn)							\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+			    struct dentry *dentry, umode_t mode, dev_t dev)	\
+	{ return fn(idmap, dir, dentry, mode, dev); }				\
+	static_assert(1)
+#define KMK_INODE_OP_rename(fn)							\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *old_dir,	\
+			    struct dentry *old_dentry, struct inode *new_dir,	\
+			    struct dentry *new_dentry, unsigned int flags)	\
+	{ return fn(idmap, old_dir, old_dentry, new_dir, new_dentry, flags); }	\
+	static_assert(1)
+#define KMK_INODE_OP_tmpfile(fn)						\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+			    struct file *file, umode_t mode)			\
+	{ return fn(idmap, dir, file, mode); }					\
+	static_assert(1)
+#define KMK_INODE_OP_setattr(fn)						\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct dentry *dentry,	\
+			    struct iattr *attr)					\
+	{ return fn(idmap, dentry, attr); }					\
+	static_assert(1)
+#define KMK_INODE_OP_getattr(fn)						\
+	static int kmk_##fn(struct mnt_idmap *idmap, const struct path *path,	\
+			    struct kstat *stat, u32 mask, unsigned int flags)	\
+	{ return fn(idmap, path, stat, mask, flags); }				\
+	static_assert(1)
+#else
+#define KMK_INODE_OP(op, fn) static_assert(1)
+#define kmk_op(fn) fn
+#endif
+
+/* Page cache */
+
+/* 6.9: the largest folio that the page cache takes has a name for file systems. */
+#ifndef MAX_PAGECACHE_ORDER
+#define MAX_PAGECACHE_ORDER HPAGE_PMD_ORDER
+#endif
+
+/* 6.12: copy_folio_from_iter() */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+static inline size_t copy_folio_from_iter(struct folio *folio, size_t offset, size_t bytes,
+					  struct iov_iter *from)
+{
+	return copy_page_from_iter(&folio->page, offset, bytes, from);
+}
+#endif
+
 #endif /* _KMK_COMPAT_H */

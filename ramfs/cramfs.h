@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * kmk_ramfs - a file system in RAM, type "cramfs", with limits
+ *
+ * As in ramfs, the VFS caches are the data: a name is a pinned dentry, a
+ * file's contents are its page cache. What is added:
+ *
+ * - limits: every page and every inode is taken from a cramfs_limit before it
+ *   is used and given back after it is gone (super.c);
+ * - pages come into a file only through file.c, whole, uptodate and dirty, and
+ *   leave it only by truncation, so mapping->nrpages is what the file costs;
+ * - a directory keeps an index from stable offsets to its dentries (dir.c).
+ *
+ * Locks, outermost first; there are none of our own:
+ *   s_umount (write)      changes of the limits (remount)
+ *   i_rwsem of directory  its index; its names
+ *   i_rwsem of file       size; pages added by write; all removal of pages
+ *   invalidate_lock       read: pages added by a fault; write: their removal
+ * With both of the last held for writing nobody adds pages, so the difference
+ * in nrpages around a truncation is exactly what it freed.
+ *
+ * Everything runs in process context and may sleep, but for cramfs_free_inode(),
+ * which RCU calls.
+ */
+#ifndef _CRAMFS_H
+#define _CRAMFS_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/limits.h>
+#include <linux/pagemap.h>
+#include <linux/xarray.h>
+
+#include <kmk/compat.h>
+
+/* No limit: more than can be used. */
+#define CRAMFS_UNLIMITED	S64_MAX
+
+/* A symbolic link shorter than this is stored in its inode. */
+#define CRAMFS_INLINE_LINK	56
+
+/* What is left is one number, so that taking is exact among any takers. */
+struct cramfs_limit {
+	atomic64_t left;
+	s64 max;
+};
+
+static inline bool cramfs_take(struct cramfs_limit *limit, s64 n)
+{
+	s64 left = atomic64_read(&limit->left);
+
+	do {
+		if (left < n)
+			return false;
+	} while (!atomic64_try_cmpxchg(&limit->left, &left, left - n));
+	return true;
+}
+
+static inline void cramfs_give(struct cramfs_limit *limit, s64 n)
+{
+	atomic64_add(n, &limit->left);
+}
+
+struct cramfs_options {
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	s64 pages;
+	s64 inodes;
+	bool debug;
+	unsigned long given;	/* bit per enum cramfs_param */
+};
+
+struct cramfs_sb {
+	struct cramfs_limit pages;
+	struct cramfs_limit inodes;
+	atomic64_t last_ino;
+	u32 generation;		/* tells our file handles from another mount's */
+	struct cramfs_options options;
+	struct cramfs_options defaults;
+};
+
+struct cramfs_chunk;
+
+/* Guarded by the directory's i_rwsem. */
+struct cramfs_dir {
+	struct xarray chunks;		/* by offset / CRAMFS_CHUNK_SLOTS */
+	struct cramfs_chunk *tail;	/* where the next entry goes */
+	unsigned long last;		/* the highest offset ever used */
+	unsigned long entries;
+};
+
+struct cramfs_inode {
+	union {
+		struct cramfs_dir dir;
+		char link[CRAMFS_INLINE_LINK];
+	};
+	struct timespec64 btime;
+	struct inode vfs_inode;
+};
+
+static inline struct cramfs_inode *CRAMFS_I(const struct inode *inode)
+{
+	return container_of(inode, struct cramfs_inode, vfs_inode);
+}
+
+static inline struct cramfs_sb *CRAMFS_SB(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+/* inode.c */
+struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
+			       struct inode *dir, umode_t mode, dev_t dev);
+struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const char *target);
+struct inode *cramfs_alloc_inode(struct super_block *sb);
+void cramfs_free_inode(struct inode *inode);
+void cramfs_evict_inode(struct inode *inode);
+int cramfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr);
+int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
+		   u32 mask, unsigned int flags);
+int cramfs_init_inode_cache(void);
+void cramfs_destroy_inode_cache(void);
+
+/* file.c */
+void cramfs_truncate(struct inode *inode, loff_t size);
+extern const struct address_space_operations cramfs_aops;
+extern const struct file_operations cramfs_file_operations;
+extern const struct inode_operations cramfs_file_inode_operations;
+
+/* dir.c */
+void cramfs_init_dir(struct inode *inode);
+void cramfs_destroy_dir(struct inode *inode);
+extern const struct file_operations cramfs_dir_operations;
+extern const struct inode_operations cramfs_dir_inode_operations;
+
+#endif /* _CRAMFS_H */

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kmk_ramfs: the contents of files. See cramfs.h.
+ *
+ * A page comes into a file filled, uptodate and dirty; dirty pages of a mapping
+ * that is never written back stay until they are truncated. So whoever finds a
+ * page may use it at once without its lock: a reference is enough, for it keeps
+ * the page from being migrated or split. A hole has no page, and there is no
+ * ->read_folio that would put one there for a reader.
+ */
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "cramfs.h"
+
+/* The first page at or after @index that is not a hole; ULONG_MAX if none. */
+static pgoff_t next_page(struct address_space *mapping, pgoff_t index)
+{
+	return xa_find(&mapping->i_pages, &index, ULONG_MAX, XA_PRESENT) ? index : ULONG_MAX;
+}
+
+/* The folio that holds page @index, with a reference, or NULL: a hole. */
+static struct folio *find_folio(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	/* Linux 6.3 made NULL an error pointer */
+	return IS_ERR_OR_NULL(folio) ? NULL : folio;
+}
+
+/*
+ * A folio of at most @order, less when memory or the limit wants it: not in the
+ * file yet, its contents undefined, its pages taken from the limit.
+ */
+static struct folio *alloc_folio(struct inode *inode, unsigned int order)
+{
+	struct cramfs_limit *pages = &CRAMFS_SB(inode->i_sb)->pages;
+	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
+	struct folio *folio;
+	int err = -ENOSPC;
+
+	for (;; order--) {
+		/* a folio of order 1 has no room for the list of those to split */
+		if (order == 1)
+			order = 0;
+		if (cramfs_take(pages, 1L << order)) {
+			folio = folio_alloc(order ? gfp | __GFP_NORETRY | __GFP_NOWARN : gfp,
+					    order);
+			if (folio)
+				return folio;
+			cramfs_give(pages, 1L << order);
+			err = -ENOMEM;
+		}
+		if (!order)
+			return ERR_PTR(err);
+	}
+}
+
+static void drop_new_folio(struct inode *inode, struct folio *folio)
+{
+	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, folio_nr_pages(folio));
+	folio_put(folio);
+}
+
+/*
+ * Put a filled folio into the file, and hold on to it, locked; on an error it is
+ * gone: -EEXIST when a fault was there first, -ENOMEM.
+ */
+static int insert_folio(struct inode *inode, struct folio *folio, pgoff_t index)
+{
+	struct address_space *mapping = inode->i_mapping;
+	int err;
+
+	__folio_mark_uptodate(folio);
+	err = filemap_add_folio(mapping, folio, index, mapping_gfp_mask(mapping));
+	if (err) {
+		drop_new_folio(inode, folio);
+		return err;
+	}
+	/* before anybody can lock it, and take a clean folio away */
+	folio_set_dirty(folio);
+	return 0;
+}
+
+/* Zero what lies behind the end of the file in its last page: it grows, or a map wrote there. */
+static void zero_tail(struct inode *inode)
+{
+	loff_t size = inode->i_size;
+	struct folio *folio;
+	size_t offset;
+
+	if (!offset_in_page(size))
+		return;
+	folio = find_folio(inode->i_mapping, size >> PAGE_SHIFT);
+	if (!folio)
+		return;
+	offset = offset_in_folio(folio, size);
+	folio_zero_segment(folio, offset, round_up(offset, PAGE_SIZE));
+	flush_dcache_folio(folio);
+	folio_put(folio);
+}
+
+/*
+ * Splitting a folio while a part of it lies beyond the end of the file, the
+ * kernel counts that part off the dirty pages of a device, among which ours never
+ * were. So cut the folio at the new end before the file ends there.
+ */
+static void cut_folio(struct address_space *mapping, loff_t size)
+{
+	struct folio *folio = find_folio(mapping, size >> PAGE_SHIFT);
+	loff_t end;
+	bool large;
+
+	if (!folio)
+		return;
+	large = folio_test_large(folio);
+	end = folio_pos(folio) + folio_size(folio);
+	folio_put(folio);
+	if (large)
+		truncate_pagecache_range(mapping->host, size, end - 1);
+}
+
+/* Set the size, and free what lies beyond it. */
+void cramfs_truncate(struct inode *inode, loff_t size)
+{
+	struct address_space *mapping = inode->i_mapping;
+	unsigned long before;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	filemap_invalidate_lock(mapping);
+	if (size > inode->i_size)
+		zero_tail(inode);
+	before = READ_ONCE(mapping->nrpages);
+	if (size < inode->i_size)
+		cut_folio(mapping, size);
+	truncate_setsize(inode, size);
+	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+	filemap_invalidate_unlock(mapping);
+}
+
+/* Reading */
+
+static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct file *file = iocb->ki_filp;
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	ssize_t done = 0;
+
+	while (iov_iter_count(to)) {
+		pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
+		struct folio *folio = find_folio(mapping, index);
+		/* after the folio was found: what it holds was there at this size */
+		loff_t left = i_size_read(inode) - iocb->ki_pos;
+		size_t want, got;
+
+		if (left <= 0) {
+			if (folio)
+				folio_put(folio);
+			break;
+		}
+		want = min_t(u64, left, iov_iter_count(to));
+		if (folio) {
+			size_t offset = offset_in_folio(folio, iocb->ki_pos);
+
+			want = min(want, folio_size(folio) - offset);
+			if (mapping_writably_mapped(mapping))
+				flush_dcache_folio(folio);
+			got = copy_folio_to_iter(folio, offset, want, to);
+			folio_put(folio);
+		} else {
+			want = min_t(u64, want, PAGE_SIZE - offset_in_page(iocb->ki_pos));
+			got = iov_iter_zero(want, to);
+		}
+		iocb->ki_pos += got;
+		done += got;
+		if (got < want) {
+			if (!done)
+				done = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	file_accessed(file);
+	return done;
+}
+
+/* Writing */
+
+/* The folio to ask for: no page of it may be only partly written, or be there already. */
+static unsigned int write_order(struct address_space *mapping, loff_t pos, size_t count)
+{
+	pgoff_t index = pos >> PAGE_SHIFT;
+	unsigned long pages = count >> PAGE_SHIFT;
+	unsigned int order;
+
+	if (pages < 2 || offset_in_page(pos) || !mapping_large_folio_support(mapping))
+		return 0;
+	pages = min(pages, next_page(mapping, index) - index);
+	order = min_t(unsigned int, ilog2(pages), MAX_PAGECACHE_ORDER);
+	return index ? min_t(unsigned int, order, __ffs(index)) : order;
+}
+
+static ssize_t write_folio(struct address_space *mapping, struct folio *folio, size_t offset,
+			   struct iov_iter *from)
+{
+	size_t want = min(folio_size(folio) - offset, iov_iter_count(from));
+	size_t got;
+
+	if (mapping_writably_mapped(mapping))
+		flush_dcache_folio(folio);
+	got = copy_folio_from_iter(folio, offset, want, from);
+	flush_dcache_folio(folio);
+	return got ?: -EFAULT;
+}
+
+/*
+ * Fill a new folio from @from, and put it into the file. -EAGAIN: the world has
+ * changed meanwhile and @from has not; look again, and with @order 0.
+ */
+static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter *from,
+			       unsigned int order)
+{
+	struct folio *folio = alloc_folio(inode, order);
+	size_t offset = offset_in_page(pos);
+	ssize_t got;
+	int err;
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+
+	/* nobody else knows the folio, so a fault here may sleep, even on this file */
+	got = write_folio(inode->i_mapping, folio, offset, from);
+	if (got < 0) {
+		drop_new_folio(inode, folio);
+		return got;
+	}
+	if (folio_test_large(folio)) {
+		if (got < folio_size(folio)) {
+			drop_new_folio(inode, folio);
+			iov_iter_revert(from, got);
+			return -EAGAIN;
+		}
+	} else {
+		folio_zero_segments(folio, 0, offset, offset + got, PAGE_SIZE);
+	}
+
+	err = insert_folio(inode, folio, pos >> PAGE_SHIFT);
+	if (err) {
+		iov_iter_revert(from, got);
+		return err == -EEXIST ? -EAGAIN : err;
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return got;
+}
+
+static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, bool single)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio = find_folio(mapping, pos >> PAGE_SHIFT);
+	ssize_t got;
+
+	if (!folio)
+		return write_new_folio(inode, pos, from,
+				       single ? 0 : write_order(mapping, pos,
+								iov_iter_count(from)));
+	got = write_folio(mapping, folio, offset_in_folio(folio, pos), from);
+	folio_put(folio);
+	return got;
+}
+
+static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	bool single = false;
+	ssize_t done = 0, got;
+
+	if (iocb->ki_pos > inode->i_size)
+		zero_tail(inode);
+	while (iov_iter_count(from)) {
+		got = write_some(inode, iocb->ki_pos, from, single);
+		if (got == -EAGAIN) {
+			single = true;
+			continue;
+		}
+		if (got < 0)
+			return done ?: got;
+		iocb->ki_pos += got;
+		done += got;
+		if (iocb->ki_pos > inode->i_size)
+			i_size_write(inode, iocb->ki_pos);
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	return done;
+}
+
+static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	inode_lock(inode);
+	ret = generic_write_checks(iocb, from);
+	if (ret > 0) {
+		ret = file_modified(iocb->ki_filp);
+		if (!ret)
+			ret = write_all(iocb, from);
+	}
+	inode_unlock(inode);
+	return ret;
+}
+
+/* Mapping */
+
+static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
+{
+	struct folio *folio = alloc_folio(inode, 0);
+	int err;
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	folio_zero_segment(folio, 0, PAGE_SIZE);
+	flush_dcache_folio(folio);
+	err = insert_folio(inode, folio, vmf->pgoff);
+	if (err)
+		return err == -EEXIST ? VM_FAULT_NOPAGE : VM_FAULT_OOM;
+	vmf->page = folio_page(folio, 0);
+	return VM_FAULT_LOCKED;
+}
+
+/* With the invalidate lock no page goes away, and the size does not shrink. */
+static vm_fault_t cramfs_fault(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	struct inode *inode = mapping->host;
+	struct folio *folio;
+	vm_fault_t ret;
+
+	filemap_invalidate_lock_shared(mapping);
+	if (vmf->pgoff >= DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE)) {
+		ret = VM_FAULT_SIGBUS;
+		goto unlock;
+	}
+	folio = find_folio(mapping, vmf->pgoff);
+	if (!folio) {
+		ret = fault_hole(inode, vmf);
+		goto unlock;
+	}
+	folio_lock(folio);
+	if (folio->mapping != mapping || !folio_contains(folio, vmf->pgoff)) {
+		/* split or migrated since we found it: have the access fault again */
+		folio_unlock(folio);
+		folio_put(folio);
+		ret = VM_FAULT_NOPAGE;
+		goto unlock;
+	}
+	vmf->page = folio_file_page(folio, vmf->pgoff);
+	ret = VM_FAULT_LOCKED;
+unlock:
+	filemap_invalidate_unlock_shared(mapping);
+	return ret;
+}
+
+static const struct vm_operations_struct cramfs_vm_operations = {
+	.fault		= cramfs_fault,
+	.map_pages	= filemap_map_pages,
+	.page_mkwrite	= filemap_page_mkwrite,
+};
+
+static int cramfs_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	file_accessed(file);
+	vma->vm_ops = &cramfs_vm_operations;
+	return 0;
+}
+
+const struct address_space_operations cramfs_aops = {
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= filemap_migrate_folio,
+	.direct_IO	= noop_direct_IO,	/* O_DIRECT is taken, and is no different */
+};
+
+const struct file_operations cramfs_file_operations = {
+	.llseek		= generic_file_llseek,
+	.read_iter	= cramfs_read_iter,
+	.write_iter	= cramfs_write_iter,
+	.mmap		= cramfs_mmap,
+	.fsync		= noop_fsync,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+};

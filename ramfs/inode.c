@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_ramfs: inodes of every kind, symbolic links and attributes. See cramfs.h. */
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "cramfs.h"
+
+/* i_blocks counts in these, whatever the device */
+#define SECTORS_PER_PAGE	(PAGE_SIZE / 512)
+
+static struct kmem_cache *inode_cache;
+
+struct inode *cramfs_alloc_inode(struct super_block *sb)
+{
+	struct cramfs_inode *ci = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
+
+	return ci ? &ci->vfs_inode : NULL;
+}
+
+/* Not before a grace period: a path walk may still follow the link. */
+void cramfs_free_inode(struct inode *inode)
+{
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+
+	if (S_ISLNK(inode->i_mode) && inode->i_link != ci->link)
+		kfree(inode->i_link);
+	kmem_cache_free(inode_cache, ci);
+}
+
+/* What the inode costs in pages: its page cache, and what i_blocks counts beside it. */
+static unsigned long inode_pages(const struct inode *inode)
+{
+	return READ_ONCE(inode->i_data.nrpages) + inode->i_blocks / SECTORS_PER_PAGE;
+}
+
+void cramfs_evict_inode(struct inode *inode)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(inode->i_sb);
+	unsigned long pages = inode_pages(inode);
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (pages)
+		cramfs_give(&csb->pages, pages);
+	if (S_ISDIR(inode->i_mode))
+		cramfs_destroy_dir(inode);
+	cramfs_give(&csb->inodes, 1);
+}
+
+int cramfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	if ((attr->ia_valid & ATTR_SIZE) && attr->ia_size != inode->i_size) {
+		cramfs_truncate(inode, attr->ia_size);
+		/* truncate(2) leaves the times to us, ftruncate(2) gives them */
+		if (!(attr->ia_valid & (ATTR_MTIME | ATTR_CTIME)))
+			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+	}
+	setattr_copy(idmap, inode, attr);
+	return 0;
+}
+
+int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
+		   u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+
+	generic_fillattr(idmap, mask, inode, stat);
+	stat->blocks = (u64)inode_pages(inode) * SECTORS_PER_PAGE;
+	if (mask & STATX_BTIME) {
+		stat->btime = CRAMFS_I(inode)->btime;
+		stat->result_mask |= STATX_BTIME;
+	}
+	return 0;
+}
+KMK_INODE_OP(setattr, cramfs_setattr);
+KMK_INODE_OP(getattr, cramfs_getattr);
+
+const struct inode_operations cramfs_file_inode_operations = {
+	.setattr	= kmk_op(cramfs_setattr),
+	.getattr	= kmk_op(cramfs_getattr),
+};
+
+static const struct inode_operations cramfs_special_inode_operations = {
+	.setattr	= kmk_op(cramfs_setattr),
+	.getattr	= kmk_op(cramfs_getattr),
+};
+
+static const struct inode_operations cramfs_link_inode_operations = {
+	.get_link	= simple_get_link,
+	.setattr	= kmk_op(cramfs_setattr),
+	.getattr	= kmk_op(cramfs_getattr),
+};
+
+/*
+ * A new inode with one link, two if a directory: -ENOSPC at the limit, -ENOMEM
+ * without memory. A symbolic link has no target yet.
+ */
+struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
+			       struct inode *dir, umode_t mode, dev_t dev)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(sb);
+	struct inode *inode;
+
+	if (!cramfs_take(&csb->inodes, 1))
+		return ERR_PTR(-ENOSPC);
+	inode = new_inode(sb);
+	if (!inode) {
+		cramfs_give(&csb->inodes, 1);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	inode->i_ino = atomic64_inc_return(&csb->last_ino);
+	inode->i_generation = csb->generation;
+	inode_init_owner(idmap, inode, dir, mode);
+	CRAMFS_I(inode)->btime = simple_inode_init_ts(inode);
+
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &cramfs_file_inode_operations;
+		inode->i_fop = &cramfs_file_operations;
+		inode->i_mapping->a_ops = &cramfs_aops;
+		mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
+		mapping_set_unevictable(inode->i_mapping);
+		mapping_set_large_folios(inode->i_mapping);
+		break;
+	case S_IFDIR:
+		inode->i_op = &cramfs_dir_inode_operations;
+		inode->i_fop = &cramfs_dir_operations;
+		cramfs_init_dir(inode);
+		inc_nlink(inode);
+		break;
+	case S_IFLNK:
+		inode->i_op = &cramfs_link_inode_operations;
+		break;
+	default:
+		inode->i_op = &cramfs_special_inode_operations;
+		init_special_inode(inode, mode, dev);
+	}
+	return inode;
+}
+
+/* A symbolic link to @target; a long one costs a page. */
+struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const char *target)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(dir->i_sb);
+	size_t size = strlen(target) + 1;
+	struct cramfs_inode *ci;
+	struct inode *inode;
+
+	inode = cramfs_new_inode(idmap, dir->i_sb, dir, S_IFLNK | S_IRWXUGO, 0);
+	if (IS_ERR(inode))
+		return inode;
+	ci = CRAMFS_I(inode);
+
+	if (size <= sizeof(ci->link)) {
+		inode->i_link = memcpy(ci->link, target, size);
+	} else {
+		if (!cramfs_take(&csb->pages, 1)) {
+			iput(inode);
+			return ERR_PTR(-ENOSPC);
+		}
+		inode->i_blocks = SECTORS_PER_PAGE;
+		inode->i_link = kmemdup(target, size, GFP_KERNEL_ACCOUNT);
+		if (!inode->i_link) {
+			iput(inode);
+			return ERR_PTR(-ENOMEM);
+		}
+	}
+	inode->i_size = size - 1;
+	return inode;
+}
+
+static void init_once(void *object)
+{
+	struct cramfs_inode *ci = object;
+
+	inode_init_once(&ci->vfs_inode);
+}
+
+int cramfs_init_inode_cache(void)
+{
+	/* readlink() copies to the user out of the inode itself */
+	inode_cache = kmem_cache_create_usercopy("kmk_ramfs_inode", sizeof(struct cramfs_inode), 0,
+						 SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+						 offsetof(struct cramfs_inode, link),
+						 sizeof_field(struct cramfs_inode, link),
+						 init_once);
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+void cramfs_destroy_inode_cache(void)
+{
+	/* for the inodes that RCU has yet to free */
+	rcu_barrier();
+	kmem_cache_destroy(inode_cache);
+}

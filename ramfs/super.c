@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_ramfs: mounting, options, limits, and the module itself. See cramfs.h. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ctype.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/highmem.h>
+#include <linux/init.h>
+#include <linux/magic.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/overflow.h>
+#include <linux/random.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+
+#include <kmk/version.h>
+
+#include "cramfs.h"
+
+#define CRAMFS_DEFAULT_MODE	0755
+/* i_nlink has 32 bits, and the VFS counts up before anybody could refuse. */
+#define CRAMFS_LINK_MAX		S32_MAX
+
+static char *fstype = "cramfs";
+module_param(fstype, charp, 0444);
+MODULE_PARM_DESC(fstype, "name of the file system type (default cramfs)");
+
+/* Limits */
+
+static void limit_init(struct cramfs_limit *limit, s64 max)
+{
+	limit->max = max;
+	atomic64_set(&limit->left, max);
+}
+
+/* Lower the limit to @max, unless more is in use; a higher @max changes nothing. */
+static bool limit_shrink(struct cramfs_limit *limit, s64 max)
+{
+	if (max < limit->max) {
+		if (!cramfs_take(limit, limit->max - max))
+			return false;
+		WRITE_ONCE(limit->max, max);
+	}
+	return true;
+}
+
+static void limit_grow(struct cramfs_limit *limit, s64 max)
+{
+	s64 more = max - limit->max;
+
+	if (more > 0) {
+		WRITE_ONCE(limit->max, max);
+		cramfs_give(limit, more);
+	}
+}
+
+static s64 limit_used(struct cramfs_limit *limit)
+{
+	return limit->max - atomic64_read(&limit->left);
+}
+
+/* Options */
+
+enum cramfs_param {
+	OPT_MODE,
+	OPT_UID,
+	OPT_GID,
+	OPT_SIZE,
+	OPT_NR_INODES,
+	OPT_DEBUG,
+};
+
+static const struct fs_parameter_spec cramfs_parameters[] = {
+	fsparam_u32oct("mode",		OPT_MODE),
+	fsparam_u32("uid",		OPT_UID),
+	fsparam_u32("gid",		OPT_GID),
+	fsparam_string("size",		OPT_SIZE),
+	fsparam_string("nr_inodes",	OPT_NR_INODES),
+	fsparam_flag("debug",		OPT_DEBUG),
+	{}
+};
+
+/* A decimal number with an optional suffix k, m or g; and '%', if @whole is what 100 % are. */
+static bool parse_amount(const char *text, u64 whole, u64 *amount)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned int shift = 0;
+	char number[24];
+	u64 n;
+
+	if (!digits || digits >= sizeof(number))
+		return false;
+	strscpy(number, text, digits + 1);
+	if (kstrtou64(number, 10, &n))
+		return false;
+	text += digits;
+
+	if (whole && !strcmp(text, "%")) {
+		if (check_mul_overflow(n, whole, &n))
+			return false;
+		*amount = round_down(div_u64(n, 100), PAGE_SIZE);
+		return true;
+	}
+	switch (tolower(*text)) {
+	case '\0':
+		*amount = n;
+		return true;
+	case 'k':
+		shift = 10;
+		break;
+	case 'm':
+		shift = 20;
+		break;
+	case 'g':
+		shift = 30;
+		break;
+	default:
+		return false;
+	}
+	if (text[1] || n > U64_MAX >> shift)
+		return false;
+	*amount = n << shift;
+	return true;
+}
+
+static int parse_size(struct fs_context *fc, const char *text, s64 *pages)
+{
+	u64 ram = (u64)totalram_pages() << PAGE_SHIFT;
+	u64 bytes;
+
+	if (!parse_amount(text, ram, &bytes) || bytes > S64_MAX - PAGE_SIZE)
+		return invalfc(fc, "size=%s: not a size (a number, with k, m, g or %%)", text);
+	*pages = bytes ? DIV_ROUND_UP_ULL(bytes, PAGE_SIZE) : CRAMFS_UNLIMITED;
+	return 0;
+}
+
+static int parse_inodes(struct fs_context *fc, const char *text, s64 *inodes)
+{
+	u64 n;
+
+	if (!parse_amount(text, 0, &n) || n >= CRAMFS_UNLIMITED)
+		return invalfc(fc, "nr_inodes=%s: not a number (with k, m or g)", text);
+	*inodes = n ?: CRAMFS_UNLIMITED;
+	return 0;
+}
+
+static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct cramfs_options *options = fc->fs_private;
+	struct fs_parse_result result;
+	int opt, err = 0;
+
+	opt = fs_parse(fc, cramfs_parameters, param, &result);
+	if (opt < 0)
+		return opt;
+
+	switch (opt) {
+	case OPT_MODE:
+		if (result.uint_32 & ~S_IALLUGO)
+			return invalfc(fc, "mode=%o: not a mode (0 to 7777)", result.uint_32);
+		options->mode = result.uint_32;
+		break;
+	case OPT_UID:
+		options->uid = make_kuid(current_user_ns(), result.uint_32);
+		if (!kuid_has_mapping(fc->user_ns, options->uid))
+			return invalfc(fc, "uid=%u: no such user in this user namespace",
+				       result.uint_32);
+		break;
+	case OPT_GID:
+		options->gid = make_kgid(current_user_ns(), result.uint_32);
+		if (!kgid_has_mapping(fc->user_ns, options->gid))
+			return invalfc(fc, "gid=%u: no such group in this user namespace",
+				       result.uint_32);
+		break;
+	case OPT_SIZE:
+		err = parse_size(fc, param->string, &options->pages);
+		break;
+	case OPT_NR_INODES:
+		err = parse_inodes(fc, param->string, &options->inodes);
+		break;
+	case OPT_DEBUG:
+		options->debug = true;
+		break;
+	}
+	if (err)
+		return err;
+	__set_bit(opt, &options->given);
+	return 0;
+}
+
+static void default_options(struct cramfs_options *options)
+{
+	unsigned long ram = totalram_pages();
+
+	options->uid = current_fsuid();
+	options->gid = current_fsgid();
+	options->mode = CRAMFS_DEFAULT_MODE;
+	options->pages = ram / 2;
+	options->inodes = min(ram - totalhigh_pages(), ram / 2);
+}
+
+static int cramfs_show_options(struct seq_file *m, struct dentry *root)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(root->d_sb);
+	const struct cramfs_options *is = &csb->options, *was = &csb->defaults;
+	s64 pages = READ_ONCE(csb->pages.max), inodes = READ_ONCE(csb->inodes.max);
+
+	if (pages == CRAMFS_UNLIMITED)
+		seq_puts(m, ",size=0");
+	else if (pages != was->pages)
+		seq_printf(m, ",size=%lluk", (u64)pages << (PAGE_SHIFT - 10));
+	if (inodes == CRAMFS_UNLIMITED)
+		seq_puts(m, ",nr_inodes=0");
+	else if (inodes != was->inodes)
+		seq_printf(m, ",nr_inodes=%lld", inodes);
+	if (is->mode != was->mode)
+		seq_printf(m, ",mode=%o", is->mode);
+	if (!uid_eq(is->uid, was->uid))
+		seq_printf(m, ",uid=%u", from_kuid_munged(seq_user_ns(m), is->uid));
+	if (!gid_eq(is->gid, was->gid))
+		seq_printf(m, ",gid=%u", from_kgid_munged(seq_user_ns(m), is->gid));
+	if (is->debug)
+		seq_puts(m, ",debug");
+	return 0;
+}
+
+/* Superblock */
+
+static int cramfs_statfs(struct dentry *dentry, struct kstatfs *st)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(dentry->d_sb);
+	s64 pages = READ_ONCE(csb->pages.max), inodes = READ_ONCE(csb->inodes.max);
+
+	st->f_type = RAMFS_MAGIC;
+	st->f_bsize = PAGE_SIZE;
+	st->f_namelen = NAME_MAX;
+	st->f_fsid = u64_to_fsid(huge_encode_dev(dentry->d_sb->s_dev));
+	/* without a limit, all zero: neither total nor free has a value */
+	if (pages != CRAMFS_UNLIMITED) {
+		st->f_blocks = pages;
+		st->f_bfree = clamp(atomic64_read(&csb->pages.left), 0LL, pages);
+		st->f_bavail = st->f_bfree;
+	}
+	if (inodes != CRAMFS_UNLIMITED) {
+		st->f_files = inodes;
+		st->f_ffree = clamp(atomic64_read(&csb->inodes.left), 0LL, inodes);
+	}
+	return 0;
+}
+
+static const struct super_operations cramfs_super_operations = {
+	.alloc_inode	= cramfs_alloc_inode,
+	.free_inode	= cramfs_free_inode,
+	.drop_inode	= inode_just_drop,
+	.evict_inode	= cramfs_evict_inode,
+	.statfs		= cramfs_statfs,
+	.show_options	= cramfs_show_options,
+};
+
+static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	const struct cramfs_options *options = fc->fs_private;
+	struct cramfs_sb *csb;
+	struct inode *root;
+
+	csb = kzalloc(sizeof(*csb), GFP_KERNEL);
+	if (!csb)
+		return -ENOMEM;
+	sb->s_fs_info = csb;
+	csb->options = *options;
+	default_options(&csb->defaults);
+	limit_init(&csb->pages, options->pages);
+	limit_init(&csb->inodes, options->inodes);
+	csb->generation = get_random_u32();
+
+	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	sb->s_max_links = CRAMFS_LINK_MAX;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	/* to user space it is what ramfs is: a file system that a reboot empties */
+	sb->s_magic = RAMFS_MAGIC;
+	sb->s_op = &cramfs_super_operations;
+	sb->s_time_gran = 1;
+	sb->s_flags |= SB_NOSEC;
+
+	root = cramfs_new_inode(&nop_mnt_idmap, sb, NULL, S_IFDIR | options->mode, 0);
+	if (IS_ERR(root))
+		return PTR_ERR(root);
+	root->i_uid = options->uid;
+	root->i_gid = options->gid;
+	sb->s_root = d_make_root(root);
+	return sb->s_root ? 0 : -ENOMEM;
+}
+
+static bool is_block_device(const char *name)
+{
+	struct path path;
+	bool is;
+
+	if (!name || kern_path(name, LOOKUP_FOLLOW, &path))
+		return false;
+	is = S_ISBLK(d_backing_inode(path.dentry)->i_mode);
+	path_put(&path);
+	return is;
+}
+
+static int cramfs_get_tree(struct fs_context *fc)
+{
+	if (is_block_device(fc->source))
+		return invalfc(fc, "%s is a block device, and this %s keeps its files in RAM; "
+			       "for the compressed read-only cramfs, unload " KBUILD_MODNAME,
+			       fc->source, fc->fs_type->name);
+	return get_tree_nodev(fc, cramfs_fill_super);
+}
+
+/* All checks first; from the first change on nothing can fail. */
+static int cramfs_reconfigure(struct fs_context *fc)
+{
+	const struct cramfs_options *new = fc->fs_private;
+	struct cramfs_sb *csb = CRAMFS_SB(fc->root->d_sb);
+	const struct cramfs_options *old = &csb->options;
+	s64 pages = csb->pages.max, inodes = csb->inodes.max;
+	s64 new_pages = test_bit(OPT_SIZE, &new->given) ? new->pages : pages;
+	s64 new_inodes = test_bit(OPT_NR_INODES, &new->given) ? new->inodes : inodes;
+
+	if (test_bit(OPT_MODE, &new->given) && new->mode != old->mode)
+		return invalfc(fc, "mode= cannot change in a remount; use chmod");
+	if (test_bit(OPT_UID, &new->given) && !uid_eq(new->uid, old->uid))
+		return invalfc(fc, "uid= cannot change in a remount; use chown");
+	if (test_bit(OPT_GID, &new->given) && !gid_eq(new->gid, old->gid))
+		return invalfc(fc, "gid= cannot change in a remount; use chgrp");
+	if (new->debug && !old->debug)
+		return invalfc(fc, "debug cannot be turned on in a remount");
+
+	if (!limit_shrink(&csb->pages, new_pages))
+		return invalfc(fc, "size= is below the %lld KiB in use",
+			       limit_used(&csb->pages) << (PAGE_SHIFT - 10));
+	if (!limit_shrink(&csb->inodes, new_inodes)) {
+		limit_grow(&csb->pages, pages);
+		return invalfc(fc, "nr_inodes= is below the %lld in use",
+			       limit_used(&csb->inodes));
+	}
+	limit_grow(&csb->pages, new_pages);
+	limit_grow(&csb->inodes, new_inodes);
+	return 0;
+}
+
+static void cramfs_free_fc(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
+static const struct fs_context_operations cramfs_context_operations = {
+	.free		= cramfs_free_fc,
+	.parse_param	= cramfs_parse_param,
+	.get_tree	= cramfs_get_tree,
+	.reconfigure	= cramfs_reconfigure,
+};
+
+static int cramfs_init_fs_context(struct fs_context *fc)
+{
+	struct cramfs_options *options;
+
+	options = kzalloc(sizeof(*options), GFP_KERNEL);
+	if (!options)
+		return -ENOMEM;
+	default_options(options);
+	fc->fs_private = options;
+	fc->ops = &cramfs_context_operations;
+	return 0;
+}
+
+static void cramfs_kill_sb(struct super_block *sb)
+{
+	struct cramfs_sb *csb = CRAMFS_SB(sb);
+
+	kmk_kill_persistent_super(sb);
+	kfree(csb);
+}
+
+/* No MODULE_ALIAS_FS: mount -t cramfs must go on loading the in-tree cramfs. */
+static struct file_system_type cramfs_type = {
+	.owner		= THIS_MODULE,
+	.init_fs_context = cramfs_init_fs_context,
+	.parameters	= cramfs_parameters,
+	.kill_sb	= cramfs_kill_sb,
+};
+
+/* The kernel itself takes any name, and stops with a BUG at one that has a dot. */
+static bool valid_type_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (!isascii(name[i]) || (!isalnum(name[i]) && name[i] != '_' && name[i] != '-'))
+			return false;
+	return i > 0 && i < 32;
+}
+
+static int __init cramfs_init(void)
+{
+	int err;
+
+	if (!valid_type_name(fstype)) {
+		pr_err("fstype= wants 1 to 31 letters, digits, '_' or '-'\n");
+		return -EINVAL;
+	}
+	cramfs_type.name = fstype;
+
+	err = cramfs_init_inode_cache();
+	if (err) {
+		pr_err("no memory for the inode cache: load again when there is\n");
+		return err;
+	}
+	err = register_filesystem(&cramfs_type);
+	if (err) {
+		cramfs_destroy_inode_cache();
+		pr_err("file system type \"%s\" exists already: unload its module, or load this one with fstype=NAME\n",
+		       fstype);
+		return err;
+	}
+	pr_info("loaded, file system type \"%s\"\n", fstype);
+	return 0;
+}
+
+static void __exit cramfs_exit(void)
+{
+	unregister_filesystem(&cramfs_type);
+	cramfs_destroy_inode_cache();
+	pr_info("unloaded\n");
+}
+
+module_init(cramfs_init);
+module_exit(cramfs_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The kmodkit developers");
+MODULE_DESCRIPTION("A RAM file system with limits, type cramfs");
+MODULE_VERSION(KMK_VERSION);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the test programs of kmk_ramfs share: a cramfs at a place of its own. */
+#ifndef TESTS_RAMFS_H
+#define TESTS_RAMFS_H
+
+#include "kmktest.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+/* <sys/mount.h> of newer C libraries and <linux/mount.h> do not go together. */
+int mount(const char *source, const char *target, const char *type, unsigned long flags,
+	  const void *data);
+int umount2(const char *target, int flags);
+
+#ifndef MNT_DETACH
+#define MNT_DETACH 2
+#endif
+
+#define MNT "/tmp/cramfs"
+#define PAGE 4096
+
+/* 0, or -errno. */
+static inline int cramfs_mount_at(const char *where, const char *options)
+{
+	mkdir(where, 0755);
+	return mount("none", where, "cramfs", 0, options) ? -errno : 0;
+}
+
+static inline int cramfs_mount(const char *options)
+{
+	return cramfs_mount_at(MNT, options);
+}
+
+static inline int cramfs_remount(const char *options)
+{
+	return mount("none", MNT, "cramfs", MS_REMOUNT, options) ? -errno : 0;
+}
+
+static inline int cramfs_umount(void)
+{
+	return umount2(MNT, 0) ? -errno : 0;
+}
+
+/* Fixture: the module, and a cramfs with room for 64 pages and 32 inodes. */
+#define TEST_OPTIONS "size=256k,nr_inodes=32"
+
+static inline void cramfs_down(void)
+{
+	umount2(MNT, MNT_DETACH);
+	wait_until(module_unload("kmk_ramfs") == 0);
+}
+
+/* A test that failed has left all as it was. */
+static inline void cramfs_load(void)
+{
+	if (module_loaded("kmk_ramfs"))
+		cramfs_down();
+	ck_assert_int_eq(module_load("kmk_ramfs", ""), 0);
+}
+
+static inline void cramfs_up(void)
+{
+	cramfs_load();
+	ck_assert_int_eq(cramfs_mount(TEST_OPTIONS), 0);
+}
+
+static inline struct statvfs cramfs_df(void)
+{
+	struct statvfs st;
+
+	ck_ok(statvfs(MNT, &st));
+	return st;
+}
+
+static inline long long pages_used(void)
+{
+	struct statvfs st = cramfs_df();
+
+	ck_assert_uint_eq(st.f_bfree, st.f_bavail);
+	return st.f_blocks - st.f_bfree;
+}
+
+static inline long long inodes_used(void)
+{
+	struct statvfs st = cramfs_df();
+
+	return st.f_files - st.f_ffree;
+}
+
+static inline struct stat stat_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_msg(!lstat(path, &st), "%s: %s", path, strerror(errno));
+	return st;
+}
+
+static inline int new_file(const char *path)
+{
+	return ck_ok(open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644));
+}
+
+#endif /* TESTS_RAMFS_H */
