@@ -102,6 +102,16 @@ static int sleep_ms(u64 ms, s64 *rest, bool nonblock)
 	return -EINTR;
 }
 
+/* As /proc/uptime has it, in the caller's time namespace. */
+static s64 uptime_ms(void)
+{
+	struct timespec64 t;
+
+	ktime_get_boottime_ts64(&t);
+	timens_add_boottime(&t);
+	return t.tv_sec * MSEC_PER_SEC + t.tv_nsec / NSEC_PER_MSEC;
+}
+
 static int perform(struct custom_syscall_data *data, bool nonblock)
 {
 	if (computes(data->operation))
@@ -109,8 +119,7 @@ static int perform(struct custom_syscall_data *data, bool nonblock)
 
 	switch (data->operation) {
 	case CUSTOM_SYSCALL_UPTIME:
-		data->result = div_u64(timens_add_boottime_ns(ktime_get_boottime_ns()),
-				       NSEC_PER_MSEC);
+		data->result = uptime_ms();
 		return 0;
 	case CUSTOM_SYSCALL_SLEEP:
 		return sleep_ms(data->parameter1, &data->result, nonblock);

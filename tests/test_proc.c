@@ -189,13 +189,13 @@ START_TEST(lines_become_entries)
 	ck_file("");
 	ck_assert_int_eq(spew(FILE_PATH, "one\n"), 0);
 	ck_assert_int_eq(spew(FILE_PATH, "two"), 0);
-	ck_assert_int_eq(spew(FILE_PATH, "\n\nthree\n\n\nfour\n five \n\n"), 0);
-	ck_file("one\ntwo\nthree\nfour\n five \n");
+	ck_assert_int_eq(spew(FILE_PATH, "\n\nthree\n\n\nfour\n five\n\n"), 0);
+	ck_file("one\ntwo\nthree\nfour\n five\n");
 	/* these add nothing */
 	ck_assert_int_eq(write_once("\n", 1), 1);
 	ck_assert_int_eq(write_once("\n\n\n", 3), 3);
 	ck_assert_int_eq(write_once("", 0), 0);
-	ck_file("one\ntwo\nthree\nfour\n five \n");
+	ck_file("one\ntwo\nthree\nfour\n five\n");
 	unload();
 }
 END_TEST
@@ -378,7 +378,8 @@ START_TEST(ten_thousand)
 			ck_assert(file_has(FILE_PATH, "entry 0\n"));
 	}
 	close(fd);
-	text = at = slurp(FILE_PATH);
+	text = slurp(FILE_PATH);
+	at = text;
 	for (i = extra; i < limit + extra; i++) {
 		char line[32];
 		int n = snprintf(line, sizeof(line), "entry %d\n", i);
@@ -454,16 +455,16 @@ static const struct {
 } texts[] = {
 	{ "na\u00efve caf\u00e9 \u20ac \U0001f427", "na\u00efve caf\u00e9 \u20ac \U0001f427\n" },
 	{ "\u00a0", "\u00a0\n" },			/* the first after the controls */
-	{ "\xc2\x9b" "2J", "\\xc2\\x9b2J\n" },		/* U+009B: CSI of 8-bit terminals */
+	{ "\xc2\x9b;2J", "\\xc2\\x9b;2J\n" },		/* U+009B: CSI of 8-bit terminals */
 	{ "\xc2\x80\xc2\x9f", "\\xc2\\x80\\xc2\\x9f\n" },
-	{ "\x9b" "2J", "\\x9b2J\n" },
+	{ "\x9b;2J", "\\x9b;2J\n" },
 	{ "\xc0\x8a", "\\xc0\\x8a\n" },			/* overlong newline */
 	{ "\xe0\x80\x9b", "\\xe0\\x80\\x9b\n" },	/* overlong ESC */
 	{ "\xed\xa0\x80", "\\xed\\xa0\\x80\n" },	/* surrogate */
 	{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80\n" }, /* beyond U+10FFFF */
 	{ "\xe2\x82", "\\xe2\\x82\n" },			/* cut off at the end */
 	{ "\xe2\x82\n\xac", "\\xe2\\x82\n\\xac\n" },	/* cut in two by a newline */
-	{ "\xe2\x82" "A", "\\xe2\\x82A\n" },
+	{ "\xe2\x82Z", "\\xe2\\x82Z\n" },
 	{ "\x1b[31mred\x1b[0m\x07", "\\x1b[31mred\\x1b[0m\\x07\n" },
 	{ "a\rb", "a\\x0db\n" },
 	{ "a\tb", "a\\x09b\n" },
@@ -510,7 +511,8 @@ START_TEST(any_read_size)
 	for (i = 0; i < 30; i++) {
 		char line[80];
 
-		snprintf(line, sizeof(line), "%.*s%d\nsecond\n", i, "abcdefghijklmnopqrstuvwxyzabcdefgh", i);
+		snprintf(line, sizeof(line), "%.*s%d\nsecond\n",
+			 i, "abcdefghijklmnopqrstuvwxyzabcdefgh", i);
 		ck_assert_int_eq(spew(FILE_PATH, line), 0);
 	}
 	all = slurp(FILE_PATH);
