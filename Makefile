@@ -29,13 +29,15 @@ KERNEL ?= 6.1
 TOOL := build/tools/kmk
 TOOL_LDFLAGS ?= -static
 prefix ?= /usr/local
+BENCH_PROGRAMS := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
 BATS := $(wildcard tests/*.bats)
 # What a test run may keep in flight: more VMs than processors only wait for each other.
 JOBS ?= $(shell nproc)
 
-.PHONY: all modules help install uninstall clean setup setup-demo setup-check \
-	tools install-tools tests demo shell check check-kernels lint dkms dkms-source
+.PHONY: all modules help install uninstall clean setup setup-demo setup-check setup-bench \
+	tools install-tools tests demo shell check check-kernels lint bench bench-programs \
+	dkms dkms-source
 
 all: modules
 
@@ -53,6 +55,8 @@ help:
 	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make lint          checkpatch, sparse and shellcheck'
+	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
+	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs" picks)'
 
 modules: headers-or-explain
 	$(if $(USES_CLANG),@echo 'kmodkit: this kernel was built with clang: building with LLVM=1')
@@ -136,3 +140,17 @@ check-kernels: setup-check
 
 lint: setup-check
 	@tests/lint
+
+setup-bench:
+	@tests/setup bench
+
+bench-programs: $(BENCH_PROGRAMS)
+
+build/bench/%: bench/%.c bench/bench.c bench/bench.h $(wildcard include/uapi/kmodkit/*.h)
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Ibench -static -o $@ \
+		$< bench/bench.c
+
+bench: setup-bench
+	+@$(MAKE) --no-print-directory bench-programs
+	@bench/run $(KERNEL) $(BENCH)

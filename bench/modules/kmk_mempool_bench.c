@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kmk_mempool_bench - a pool of kmk_mempool beside the kernel's allocators
+ *
+ * Each read of debugfs' kmk_mempool_bench/{allocators,cpus} runs one round and
+ * says "WORK SIDE OPERATIONS NANOSECONDS" for each contender: an operation is
+ * one allocation and its free.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpumask.h>
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/ktime.h>
+#include <linux/mempool.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <kmk/compat.h>
+#include <kmk/mempool.h>
+#include <kmk/version.h>
+
+#define BLOCK_SIZE	256
+#define BLOCKS		1024
+#define PAIRS		10000
+#define BURST		64
+#define BURSTS		200
+#define CPU_PAIRS	2000000
+
+static struct kmem_cache *cache;
+static mempool_t *mempool;
+static struct kmk_pool *pool;
+static struct dentry *dir;
+
+/* Macros, so that no contender is called through a pointer. */
+#define time_pairs(m, side, alloc, free)				\
+	do {								\
+		u64 start_ = ktime_get_raw_ns();			\
+		void *block_;						\
+		int i_;							\
+		for (i_ = 0; i_ < PAIRS; i_++) {			\
+			block_ = alloc;					\
+			free(block_);					\
+		}							\
+		seq_printf(m, "pair %s %d %llu\n", side, PAIRS,		\
+			   ktime_get_raw_ns() - start_);		\
+	} while (0)
+
+#define time_bursts(m, side, alloc, free)				\
+	do {								\
+		u64 start_ = ktime_get_raw_ns();			\
+		void *blocks_[BURST];					\
+		int i_, j_;						\
+		for (i_ = 0; i_ < BURSTS; i_++) {			\
+			for (j_ = 0; j_ < BURST; j_++)			\
+				blocks_[j_] = alloc;			\
+			for (j_ = 0; j_ < BURST; j_++)			\
+				free(blocks_[j_]);			\
+		}							\
+		seq_printf(m, "burst %s %d %llu\n", side, BURSTS * BURST, \
+			   ktime_get_raw_ns() - start_);		\
+	} while (0)
+
+#define free_to_cache(block)	kmem_cache_free(cache, block)
+#define free_to_mempool(block)	mempool_free(block, mempool)
+#define free_to_pool(block)	kmk_pool_free(pool, block)
+
+/* GFP_ATOMIC, as the pool never sleeps either. */
+#define time_all(m, time)						\
+	do {								\
+		time(m, "kmem_cache", kmem_cache_alloc(cache, GFP_ATOMIC), free_to_cache); \
+		time(m, "mempool_t", mempool_alloc(mempool, GFP_ATOMIC), free_to_mempool); \
+		time(m, "kmalloc", kmalloc(BLOCK_SIZE, GFP_ATOMIC), kfree); \
+		time(m, "pool", kmk_pool_alloc(pool), free_to_pool);	\
+	} while (0)
+
+static int allocators_show(struct seq_file *m, void *unused)
+{
+	time_all(m, time_pairs);
+	time_all(m, time_bursts);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(allocators);
+
+static void use_pool(struct work_struct *work)
+{
+	int i;
+
+	for (i = 0; i < CPU_PAIRS; i++) {
+		free_to_pool(kmk_pool_alloc(pool));
+		if (i % 4096 == 0)
+			cond_resched();
+	}
+}
+
+/* The same work on one CPU, then on each of two at once. */
+static int cpus_show(struct seq_file *m, void *unused)
+{
+	struct work_struct works[2];
+	int nr, i;
+	u64 start;
+
+	if (!cpu_online(1))
+		return -ENXIO;
+	for (nr = 1; nr <= 2; nr++) {
+		start = ktime_get_raw_ns();
+		for (i = 0; i < nr; i++) {
+			INIT_WORK_ONSTACK(&works[i], use_pool);
+			queue_work_on(i, system_highpri_wq, &works[i]);
+		}
+		for (i = 0; i < nr; i++) {
+			flush_work(&works[i]);
+			destroy_work_on_stack(&works[i]);
+		}
+		seq_printf(m, "cpus on-%d %d %llu\n", nr, nr * CPU_PAIRS,
+			   ktime_get_raw_ns() - start);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(cpus);
+
+static void destroy_all(void)
+{
+	mempool_destroy(mempool);
+	kmem_cache_destroy(cache);
+	kmk_pool_destroy(pool);
+}
+
+static int __init mempool_bench_init(void)
+{
+	pool = kmk_pool_create("kmk_mempool_bench", BLOCK_SIZE, BLOCKS, 0);
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+	cache = kmem_cache_create("kmk_mempool_bench", BLOCK_SIZE, 0, 0, NULL);
+	if (cache)
+		mempool = mempool_create_slab_pool(BURST, cache);
+	if (!mempool) {
+		destroy_all();
+		return -ENOMEM;
+	}
+	dir = debugfs_create_dir("kmk_mempool_bench", NULL);
+	debugfs_create_file("allocators", 0400, dir, NULL, &allocators_fops);
+	debugfs_create_file("cpus", 0400, dir, NULL, &cpus_fops);
+	return 0;
+}
+
+static void __exit mempool_bench_exit(void)
+{
+	debugfs_remove(dir);
+	destroy_all();
+}
+
+module_init(mempool_bench_init);
+module_exit(mempool_bench_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The kmodkit developers");
+MODULE_DESCRIPTION("Measures a pool of kmk_mempool beside the kernel's allocators");
+MODULE_VERSION(KMK_VERSION);
