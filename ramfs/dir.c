@@ -418,6 +418,7 @@ times:
 	touch_dir(new_dir);
 	return 0;
 }
+
 KMK_INODE_OP(create, cramfs_create);
 KMK_INODE_OP(symlink, cramfs_symlink);
 KMK_INODE_OP(mkdir, cramfs_mkdir);

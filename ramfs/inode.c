@@ -80,6 +80,7 @@ int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct ksta
 	}
 	return 0;
 }
+
 KMK_INODE_OP(setattr, cramfs_setattr);
 KMK_INODE_OP(getattr, cramfs_getattr);
 
@@ -155,7 +156,7 @@ struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const 
 	struct cramfs_inode *ci;
 	struct inode *inode;
 
-	inode = cramfs_new_inode(idmap, dir->i_sb, dir, S_IFLNK | S_IRWXUGO, 0);
+	inode = cramfs_new_inode(idmap, dir->i_sb, dir, S_IFLNK | 0777, 0);
 	if (IS_ERR(inode))
 		return inode;
 	ci = CRAMFS_I(inode);
