@@ -22,6 +22,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/fs.h>
@@ -53,9 +54,11 @@
 #include <kmodkit/echo.h>
 
 #define CREATE_TRACE_POINTS
-#include "kmk_echo_trace.h"
+#include "trace.h"
 
 #define CAPACITY_MAX	SZ_16M
+
+static_assert(sizeof(struct echo_stats) == 48);
 
 static unsigned int capacity = 4096;
 module_param(capacity, uint, 0444);
@@ -83,7 +86,7 @@ MODULE_PARM_DESC(greeting, "what /dev/echo holds after load (default nothing)");
  */
 struct echo_device {
 	struct miscdevice misc;
-	struct mutex lock;
+	struct mutex lock;	/* length may be read without */
 	char *data;
 	size_t length;
 	u64 bytes_read;
@@ -347,10 +350,10 @@ static void queue_clear(struct echo_device *dev)
 {
 	struct echo_queue *queue = to_queue(dev);
 
-	scoped_guard(mutex, &dev->lock) {
-		queue->head = 0;
-		WRITE_ONCE(dev->length, 0);
-	}
+	mutex_lock(&dev->lock);
+	queue->head = 0;
+	WRITE_ONCE(dev->length, 0);
+	mutex_unlock(&dev->lock);
 	queue_wake_writers(queue);
 }
 
@@ -591,10 +594,10 @@ static int echo_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void echo_get_stats(struct echo_device *dev, struct echo_stats *stats)
+static struct echo_stats echo_get_stats(struct echo_device *dev)
 {
 	guard(mutex)(&dev->lock);
-	*stats = (struct echo_stats) {
+	return (struct echo_stats) {
 		.open_count = atomic_read(&dev->open_count),
 		.open_total = atomic64_read(&dev->open_total),
 		.bytes_written = dev->bytes_written,
@@ -618,7 +621,7 @@ static long echo_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		dev->clear(dev);
 		return 0;
 	case ECHO_IOC_GET_STATS:
-		echo_get_stats(dev, &stats);
+		stats = echo_get_stats(dev);
 		return copy_to_user((void __user *)arg, &stats, sizeof(stats)) ? -EFAULT : 0;
 	default:
 		return -ENOTTY;
@@ -633,23 +636,43 @@ static void echo_show_fdinfo(struct seq_file *seq, struct file *file)
 
 /* sysfs: /sys/class/misc/echo/ and echo_fifo/ */
 
-#define ECHO_ATTR(field)							\
-static ssize_t field##_show(struct device *device,				\
-			    struct device_attribute *attr, char *buf)		\
-{										\
-	struct miscdevice *misc = dev_get_drvdata(device);			\
-	struct echo_stats stats;						\
-										\
-	echo_get_stats(container_of(misc, struct echo_device, misc), &stats);	\
-	return sysfs_emit(buf, "%llu\n", stats.field);				\
-}										\
-static DEVICE_ATTR_RO(field)
+static struct echo_stats stats_of(struct device *device)
+{
+	struct miscdevice *misc = dev_get_drvdata(device);
 
-ECHO_ATTR(capacity);
-ECHO_ATTR(length);
-ECHO_ATTR(open_count);
-ECHO_ATTR(bytes_read);
-ECHO_ATTR(bytes_written);
+	return echo_get_stats(container_of(misc, struct echo_device, misc));
+}
+
+static ssize_t capacity_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", stats_of(device).capacity);
+}
+static DEVICE_ATTR_RO(capacity);
+
+static ssize_t length_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", stats_of(device).length);
+}
+static DEVICE_ATTR_RO(length);
+
+static ssize_t open_count_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", stats_of(device).open_count);
+}
+static DEVICE_ATTR_RO(open_count);
+
+static ssize_t bytes_read_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", stats_of(device).bytes_read);
+}
+static DEVICE_ATTR_RO(bytes_read);
+
+static ssize_t bytes_written_show(struct device *device, struct device_attribute *attr,
+				  char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", stats_of(device).bytes_written);
+}
+static DEVICE_ATTR_RO(bytes_written);
 
 static struct attribute *echo_attrs[] = {
 	&dev_attr_capacity.attr,

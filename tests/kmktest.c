@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -160,6 +161,12 @@ bool file_has(const char *path, const char *needle)
 	return found;
 }
 
+void fill_pattern(char *buf, size_t size, unsigned int seed)
+{
+	for (size_t i = 0; i < size; i++)
+		buf[i] = (i * 2654435761u + seed) >> 16;
+}
+
 void *buffer_before_hole(size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -235,6 +242,16 @@ void drop_root(void)
 	ck_ok(setgroups(0, NULL));
 	ck_ok(setresgid(65534, 65534, 65534));
 	ck_ok(setresuid(65534, 65534, 65534));
+}
+
+bool sendfile_reads_devices(void)
+{
+	int zero = open("/dev/zero", O_RDONLY), file = memfd_create("kmktest", 0);
+	bool does = sendfile(file, zero, NULL, 1) == 1;
+
+	close(zero);
+	close(file);
+	return does;
 }
 
 static struct {

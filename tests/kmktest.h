@@ -71,6 +71,8 @@ int spew(const char *path, const char *text);	/* 0 or -errno of open or write */
 bool exists(const char *path);
 bool file_has(const char *path, const char *needle);
 
+/* Fill @buf with bytes that @seed gives, without a short period. */
+void fill_pattern(char *buf, size_t size, unsigned int seed);
 /* @size bytes that end where an unmapped page begins. */
 void *buffer_before_hole(size_t size);
 /* An address that no process may use, and that no compiler sees through. */
@@ -86,6 +88,9 @@ pid_t spawn(void);
 int reap(pid_t pid);
 /* Give up root, for good. */
 void drop_root(void);
+
+/* Whether this kernel's sendfile() reads from character devices; some never do. */
+bool sendfile_reads_devices(void);
 
 /* A test that cannot run here: shown as "ok N - name # SKIP why". */
 void skip_test(const char *name, const char *why);

@@ -69,8 +69,11 @@ static inline bool kmk_fault_in_page(unsigned long addr, bool write)
 	char c;
 	int err;
 
-	if (!write)
-		return !get_user(c, (const char __user *)addr);
+	if (!write) {
+		err = get_user(c, (const char __user *)addr);
+		(void)c;
+		return !err;
+	}
 	mmap_read_lock(current->mm);
 	err = fixup_user_fault(current->mm, addr, FAULT_FLAG_WRITE, &unlocked);
 	mmap_read_unlock(current->mm);

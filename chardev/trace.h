@@ -43,5 +43,5 @@ DEFINE_EVENT(kmk_echo, kmk_echo_read,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE kmk_echo_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>
