@@ -11,9 +11,8 @@
  *         sim, the simulated line.
  * Locks:  ring.lock (raw, irqs off) guards all of ring but ring.wait and
  *         ring.fasync, and the cursors; never held over user memory.
- *         reader.lock keeps two reads of one open file in order.
- *         sim.lock (raw) lets one CPU raise the simulated line at a time.
- *         Order: reader.lock, then ring.lock; sim.lock, then ring.lock.
+ *         sim.lock (raw) lets one CPU raise the simulated line at a time; the
+ *         handler takes ring.lock inside it.
  * Context: the handler of a real line runs where the kernel runs the line's
  *         other handlers: in hard-IRQ context, or in a thread (PREEMPT_RT,
  *         threadirqs). That of the simulated line runs in hard-IRQ context,
@@ -35,7 +34,6 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
-#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -56,8 +54,6 @@
 
 #define RING_SIZE_MAX	1048576U
 #define TRIGGER_MAX	1000000U
-/* Events copied out under one hold of ring.lock: 512 bytes of stack. */
-#define BATCH		16U
 
 static_assert(sizeof(struct kmk_irq_event) == 32);
 static_assert(offsetof(struct kmk_irq_event, data) == 24);
@@ -79,9 +75,9 @@ module_param(mode, ushort, 0444);
 MODULE_PARM_DESC(mode, "octal permissions of /dev/irq_events (default 0600)");
 
 /*
- * The event numbered @count is the newest; the @size newest are kept. Readers
- * skip only what is no longer kept, so of the events up to @frontier, the
- * newest one that any reader got, all but @lost were got by somebody.
+ * The event numbered count is the newest; the size newest are kept. A reader
+ * skips only what is no longer kept, so of the events up to frontier, the
+ * newest one that any reader had, all but lost were had by some reader.
  */
 static struct {
 	raw_spinlock_t lock;
@@ -101,8 +97,7 @@ static struct {
 static DEFINE_PER_CPU(u64, cpu_count);	/* under ring.lock */
 
 struct reader {
-	struct mutex lock;	/* one read at a time */
-	u64 seen;		/* the last event handed over or missed */
+	u64 seen;		/* the last event taken or missed */
 	u64 missed;
 };
 
@@ -150,33 +145,47 @@ static void ring_push(u32 irq, u64 data)
 	raw_spin_unlock_irqrestore(&ring.lock, flags);
 }
 
-/* Copy the events after @seen that are still kept, at most @room of them. */
-static u32 ring_copy(u64 seen, struct kmk_irq_event *events, u32 room)
+/*
+ * Take the next event for @reader out; false if none is new. It counts as had
+ * from here on: copying to user memory cannot be done under the lock.
+ */
+static bool ring_take(struct reader *reader, struct kmk_irq_event *event)
 {
-	u32 fresh, slot, n, i;
+	u32 behind, slot;
+	u64 gone;
 
 	raw_spin_lock_irq(&ring.lock);
-	fresh = ring.count - max(seen, ring_gone());
-	slot = ring.next >= fresh ? ring.next - fresh : ring.next + ring.size - fresh;
-	n = min(fresh, room);
-	for (i = 0; i < n; i++) {
-		events[i] = ring.slots[slot];
-		if (++slot == ring.size)
-			slot = 0;
+	gone = ring_gone();
+	if (reader->seen < gone) {
+		reader->missed += gone - reader->seen;
+		reader->seen = gone;
+	}
+	behind = ring.count - reader->seen;
+	if (behind) {
+		slot = ring.next >= behind ? ring.next - behind :
+					     ring.next + ring.size - behind;
+		*event = ring.slots[slot];
+		reader->seen++;
+		if (ring.frontier < reader->seen) {
+			ring.lost += reader->seen - ring.frontier - 1;
+			ring.frontier = reader->seen;
+		}
 	}
 	raw_spin_unlock_irq(&ring.lock);
-	return n;
+	return behind;
 }
 
-/* @reader has got the events @first to @last. */
-static void ring_got(struct reader *reader, u64 first, u64 last)
+/*
+ * The event @seq could not be delivered: the next read of the file gets it, or
+ * misses it if another one has gone past it meanwhile.
+ */
+static void ring_put_back(struct reader *reader, u64 seq)
 {
 	raw_spin_lock_irq(&ring.lock);
-	reader->missed += first - reader->seen - 1;
-	reader->seen = last;
-	if (first > ring.frontier)
-		ring.lost += first - ring.frontier - 1;
-	ring.frontier = max(ring.frontier, last);
+	if (reader->seen == seq)
+		reader->seen--;
+	else
+		reader->missed++;
 	raw_spin_unlock_irq(&ring.lock);
 }
 
@@ -200,7 +209,7 @@ static u64 ring_count(void)
 	return count;
 }
 
-/* Overwritten, and nobody got it. */
+/* How many were overwritten before any reader had them. */
 static u64 ring_dropped(void)
 {
 	u64 dropped, gone;
@@ -295,7 +304,6 @@ static int irq_events_open(struct inode *inode, struct file *file)
 
 	if (!reader)
 		return -ENOMEM;
-	mutex_init(&reader->lock);
 	raw_spin_lock_irq(&ring.lock);
 	reader->seen = ring_gone();
 	raw_spin_unlock_irq(&ring.lock);
@@ -306,58 +314,42 @@ static int irq_events_open(struct inode *inode, struct file *file)
 
 static int irq_events_release(struct inode *inode, struct file *file)
 {
-	struct reader *reader = file->private_data;
-
-	mutex_destroy(&reader->lock);
-	kfree(reader);
+	kfree(file->private_data);
 	return 0;
 }
 
-/* As many bytes of whole records as there are and fit; 0 if none is new. */
+/* Hand over what is new and fits; 0 if nothing is new. */
 static ssize_t read_events(struct reader *reader, struct iov_iter *to)
 {
 	size_t room = min_t(size_t, iov_iter_count(to) / sizeof(struct kmk_irq_event),
 			    ring.size);
-	struct kmk_irq_event events[BATCH];
-	ssize_t done = 0;
-	u32 n, got;
+	struct kmk_irq_event event;
+	ssize_t done;
 
-	lockdep_assert_held(&reader->lock);
-	while (room) {
-		n = ring_copy(reader->seen, events, min_t(size_t, room, BATCH));
-		if (!n)
+	for (done = 0; room--; done += sizeof(event)) {
+		if (!ring_take(reader, &event))
 			break;
-		got = copy_to_iter(events, n * sizeof(*events), to) / sizeof(*events);
-		if (got)
-			ring_got(reader, events[0].seq, events[got - 1].seq);
-		done += got * sizeof(*events);
-		if (got < n)
+		if (copy_to_iter(&event, sizeof(event), to) != sizeof(event)) {
+			ring_put_back(reader, event.seq);
 			return done ? done : -EFAULT;
-		room -= n;
+		}
 	}
 	return done;
 }
 
 static ssize_t irq_events_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct reader *reader = iocb->ki_filp->private_data;
-	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	struct file *file = iocb->ki_filp;
+	struct reader *reader = file->private_data;
 	ssize_t ret;
 
 	if (iov_iter_count(to) < sizeof(struct kmk_irq_event))
 		return -EINVAL;
 	for (;;) {
-		if (!nowait)
-			ret = mutex_lock_interruptible(&reader->lock);
-		else
-			ret = mutex_trylock(&reader->lock) ? 0 : -EAGAIN;
-		if (ret)
-			return ret;
 		ret = read_events(reader, to);
-		mutex_unlock(&reader->lock);
 		if (ret)
 			return ret;
-		if (nowait || (iocb->ki_filp->f_flags & O_NONBLOCK))
+		if (file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT)
 			return -EAGAIN;
 		ret = wait_event_interruptible(ring.wait, ring_has_news(reader));
 		if (ret)

@@ -19,7 +19,7 @@
  * read(2) hands over whole records, oldest first: at least one, or it waits.
  * Errors of read: EINVAL, the buffer is smaller than one record; EAGAIN,
  * nothing new and O_NONBLOCK; EINTR, a signal came while waiting; EFAULT, bad
- * buffer (the record stays to be read).
+ * buffer (the next read of the open file gets the record again).
  */
 struct kmk_irq_event {
 	__u64 timestamp_ns;
