@@ -196,7 +196,7 @@ static void list(FILE *to, const char *group)
 
 static int show_help(int argc, char **argv)
 {
-	char *words[3] = { NULL, strdup("--help") };
+	char *words[3] = { NULL, (char []){ "--help" } };
 	const struct command *command;
 
 	if (argc < 2) {

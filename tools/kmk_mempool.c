@@ -3,8 +3,10 @@
 #include "kmk.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +50,10 @@ int kmk_mempool_stat(const struct request *request)
 }
 
 /* A bar on the terminal, for what takes longer than a second. */
-struct progress {
+static struct {
 	struct timespec start;
 	double shown;		/* at this many seconds; 0: not yet */
-};
+} progress;
 
 static double seconds_since(const struct timespec *start)
 {
@@ -61,25 +63,39 @@ static double seconds_since(const struct timespec *start)
 	return (now.tv_sec - start->tv_sec) + (now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-static void progress_show(struct progress *progress, uint64_t done, uint64_t all)
+static void progress_show(uint64_t done, uint64_t all)
 {
 	static const char full[] = "########################################";
 	const int width = sizeof(full) - 1;
-	double now = seconds_since(&progress->start);
+	double now = seconds_since(&progress.start);
 	double part = (double)done / all;
 	int filled = part * width;
 
-	if (now < 1 || now < progress->shown + 0.1 || !isatty(STDERR_FILENO))
+	if (now < 1 || now < progress.shown + 0.1 || !isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r[%-*.*s] %3.0f%% %" PRIu64 " of %" PRIu64, width, filled, full,
 		part * 100, done, all);
-	progress->shown = now;
+	progress.shown = now;
 }
 
-static void progress_end(const struct progress *progress)
+static void progress_end(void)
 {
-	if (progress->shown)
+	if (progress.shown)
 		fputs("\r\033[K", stderr);
+}
+
+/* End kmk; @error is an errno, or 0 when the text says it all. */
+static _Noreturn void __attribute__((format(printf, 2, 3)))
+give_up(int error, const char *format, ...)
+{
+	va_list args;
+
+	progress_end();
+	va_start(args, format);
+	errno = error;
+	if (error)
+		verr(KMK_FAILED, format, args);
+	verrx(KMK_FAILED, format, args);
 }
 
 /* What must be in @block: 64-bit words that depend on the handle and the place. */
@@ -91,8 +107,7 @@ static void pattern(uint64_t *words, size_t n, uint64_t handle)
 		words[i] = (handle + i) * 0x9e3779b97f4a7c15;
 }
 
-/* Blocks in use at once: few enough for the smallest limit, enough to mix them up. */
-#define WINDOW 64
+#define WINDOW 64			/* blocks in use at once, if there is room */
 
 struct exercise {
 	int fd;
@@ -101,18 +116,22 @@ struct exercise {
 	uint64_t handles[WINDOW];	/* a ring, in order of allocation */
 };
 
-static uint64_t take_block(const struct exercise *exercise)
+/* The handle of a new block; 0 if there is no room beside the others in use. */
+static uint64_t take_block(const struct exercise *exercise, bool others)
 {
 	struct kmk_mempool_alloc alloc = { .size = exercise->size };
 	struct kmk_mempool_query query = { 0 };
 
-	if (ioctl(exercise->fd, MEMPOOL_IOC_ALLOC, &alloc))
-		err(KMK_FAILED, NODE ": allocate %zu bytes", exercise->size);
+	if (ioctl(exercise->fd, MEMPOOL_IOC_ALLOC, &alloc)) {
+		if (errno == ENOMEM && others)
+			return 0;
+		give_up(errno, NODE ": allocate %zu bytes", exercise->size);
+	}
 	query.handle = alloc.handle;
 	if (ioctl(exercise->fd, MEMPOOL_IOC_QUERY, &query))
-		err(KMK_FAILED, NODE ": query");
+		give_up(errno, NODE ": query");
 	if (query.size != exercise->size)
-		errx(KMK_FAILED, NODE ": a block of %zu bytes says that it has %llu",
+		give_up(0, NODE ": a block of %zu bytes says that it has %llu",
 		     exercise->size, query.size);
 	return alloc.handle;
 }
@@ -124,9 +143,9 @@ static void fill_block(const struct exercise *exercise, uint64_t handle)
 	pattern(exercise->expected, exercise->size / 8 + 1, handle);
 	n = pwrite(exercise->fd, exercise->expected, exercise->size, handle);
 	if (n < 0)
-		err(KMK_FAILED, NODE ": write");
+		give_up(errno, NODE ": write");
 	if ((size_t)n != exercise->size)
-		errx(KMK_FAILED, NODE ": wrote %zd bytes of %zu", n, exercise->size);
+		give_up(0, NODE ": wrote %zd bytes of %zu", n, exercise->size);
 }
 
 static void check_block(const struct exercise *exercise, uint64_t handle)
@@ -134,10 +153,10 @@ static void check_block(const struct exercise *exercise, uint64_t handle)
 	ssize_t n = pread(exercise->fd, exercise->found, exercise->size, handle);
 
 	if (n < 0)
-		err(KMK_FAILED, NODE ": read");
+		give_up(errno, NODE ": read");
 	pattern(exercise->expected, exercise->size / 8 + 1, handle);
 	if ((size_t)n != exercise->size || memcmp(exercise->found, exercise->expected, n))
-		errx(KMK_FAILED, NODE ": a block does not hold what was written to it");
+		give_up(0, NODE ": a block does not hold what was written to it");
 }
 
 static void free_block(const struct exercise *exercise, uint64_t handle)
@@ -145,24 +164,26 @@ static void free_block(const struct exercise *exercise, uint64_t handle)
 	struct kmk_mempool_free block = { .handle = handle };
 
 	if (ioctl(exercise->fd, MEMPOOL_IOC_FREE, &block))
-		err(KMK_FAILED, NODE ": free");
+		give_up(errno, NODE ": free");
 }
 
-static void work_out(struct exercise *exercise, uint64_t blocks, struct progress *progress)
+static void work_out(struct exercise *exercise, uint64_t blocks)
 {
-	uint64_t allocated = 0, freed = 0, *handle;
+	uint64_t taken = 0, freed = 0, handle;
 
 	while (freed < blocks) {
-		if (allocated < blocks && allocated - freed < WINDOW) {
-			handle = &exercise->handles[allocated++ % WINDOW];
-			*handle = take_block(exercise);
-			fill_block(exercise, *handle);
-			continue;
+		handle = 0;
+		if (taken < blocks && taken - freed < WINDOW)
+			handle = take_block(exercise, taken > freed);
+		if (handle) {
+			fill_block(exercise, handle);
+			exercise->handles[taken++ % WINDOW] = handle;
+		} else {
+			handle = exercise->handles[freed++ % WINDOW];
+			check_block(exercise, handle);
+			free_block(exercise, handle);
+			progress_show(freed, blocks);
 		}
-		handle = &exercise->handles[freed++ % WINDOW];
-		check_block(exercise, *handle);
-		free_block(exercise, *handle);
-		progress_show(progress, freed, blocks);
 	}
 }
 
@@ -170,7 +191,6 @@ int kmk_mempool_exercise(const struct request *request)
 {
 	const uint64_t blocks = request->count ?: 256;
 	struct exercise exercise = { .size = request->size ?: 4096 };
-	struct progress progress = { .shown = 0 };
 	double seconds;
 
 	exercise.fd = device_open(NODE, MODULE, O_RDWR);
@@ -180,11 +200,11 @@ int kmk_mempool_exercise(const struct request *request)
 		err(KMK_FAILED, "blocks of %zu bytes", exercise.size);
 
 	clock_gettime(CLOCK_MONOTONIC, &progress.start);
-	work_out(&exercise, blocks, &progress);
+	work_out(&exercise, blocks);
 	seconds = seconds_since(&progress.start);
-	progress_end(&progress);
+	progress_end();
 	if (read_stats(exercise.fd).file_blocks)
-		errx(KMK_FAILED, NODE ": counts blocks that were freed");
+		give_up(0, NODE ": counts blocks that were freed");
 
 	if (request->json) {
 		json_object(NULL);

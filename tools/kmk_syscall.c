@@ -38,7 +38,7 @@ static void print_result(const struct custom_syscall_data *call)
 
 /* --- one at a time --- */
 
-static struct custom_syscall_data call(uint64_t operation, const struct request *request)
+static struct custom_syscall_data make_call(uint64_t operation, const struct request *request)
 {
 	uint64_t parameters[2] = { 0 };
 	struct custom_syscall_data call;
@@ -72,7 +72,7 @@ static struct custom_syscall_data call(uint64_t operation, const struct request 
 
 static int call_and_print(uint64_t operation, const struct request *request)
 {
-	const struct custom_syscall_data done = call(operation, request);
+	const struct custom_syscall_data done = make_call(operation, request);
 
 	if (!request->json)
 		print_result(&done);
@@ -101,7 +101,7 @@ int kmk_syscall_uptime(const struct request *request)
 
 int kmk_syscall_sleep(const struct request *request)
 {
-	call(CUSTOM_SYSCALL_SLEEP, request);
+	make_call(CUSTOM_SYSCALL_SLEEP, request);
 	return 0;
 }
 
