@@ -132,7 +132,7 @@ static uint64_t take_block(const struct exercise *exercise, bool others)
 		give_up(errno, NODE ": query");
 	if (query.size != exercise->size)
 		give_up(0, NODE ": a block of %zu bytes says that it has %llu",
-		     exercise->size, query.size);
+			exercise->size, query.size);
 	return alloc.handle;
 }
 
