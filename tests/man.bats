@@ -56,6 +56,12 @@ lacks() {
 	fi
 }
 
+@test "each page of a device or file is compared with a test program" {
+	if lacks "$(printf '%s\n' man/*.[45])" "$(tested | tr ' ' '\n')" 'not compared'; then
+		false
+	fi
+}
+
 @test "each errno of a page is asserted by a test" {
 	failed=0
 	while read -r name pages; do
@@ -78,6 +84,46 @@ lacks() {
 			"of loading in test_$name.c, but not in $pages or $common" && failed=1
 	done < <(tested)
 	[ $failed -eq 0 ]
+}
+
+# The literal blocks of a page that hold C, as compilers read them.
+code() {
+	awk '/^\.Bd -literal/ { block = "" } !/^\./ { block = block $0 "\n" }
+	     /^\.Ed/ { if (block ~ /;\n/) print block }' "$1" | sed 's/\\e/\\/g'
+}
+
+# C without comments and with single spaces.
+plain() {
+	gcc -fpreprocessed -dD -E -P - | tr -s ' \t\n' ' '
+}
+
+@test "each structure in a page is that of the header" {
+	headers=$(cat include/uapi/kmodkit/*.h | plain)
+	seen=0
+	for page in man/*.4; do
+		while read -r structure; do
+			[[ $headers == *"$structure"* ]] || { echo "# $page: $structure"; false; }
+			seen=$((seen + 1))
+		done < <(code "$page" | plain | grep -oE 'struct \w+ \{ [^}=]*;[^}=]*\};')
+	done
+	[ "$seen" -ge 8 ]
+}
+
+@test "each example in C compiles" {
+	seen=0
+	for page in man/*.4; do
+		example=$(code "$page" | sed '/^struct [a-z_]* {$/,/^};$/d')
+		grep -q '[^[:space:]]' <<< "$example" || continue
+		{
+			printf '#include <%s.h>\n' err fcntl stdio sys/ioctl unistd
+			grep -h '^\.In kmodkit/' "$page" | sed 's/^\.In \(.*\)/#include <\1>/'
+			printf 'void example(int fd) { (void)fd; { %s } }\n' "$example"
+		} > "$BATS_TEST_TMPDIR/example.c"
+		gcc -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude/uapi -fsyntax-only \
+			"$BATS_TEST_TMPDIR/example.c"
+		seen=$((seen + 1))
+	done
+	[ "$seen" -ge 3 ]
 }
 
 @test "kmodkit(7) lists each parameter of each module, and no other" {
