@@ -50,15 +50,15 @@ static const struct command {
 	size_t min, max;		/* how many arguments */
 	int (*run)(const struct request *request);
 } commands[] = {
-	{ NULL, "status", NULL, "Show which modules are loaded, their versions and nodes.",
+	{ NULL, "status", NULL, "Show modules, their versions and nodes.",
 	  json_options, 0, 0, kmk_status },
-	{ "echo", "stat", "[echo|echo_fifo]", "Show the counters of /dev/echo and /dev/echo_fifo.",
+	{ "echo", "stat", "[echo|echo_fifo]", "Show what the devices hold and have done.",
 	  json_options, 0, 1, kmk_echo_stat },
-	{ "echo", "clear", "[echo|echo_fifo]", "Empty /dev/echo and /dev/echo_fifo.",
+	{ "echo", "clear", "[echo|echo_fifo]", "Empty the devices.",
 	  no_options, 0, 1, kmk_echo_clear },
 	{ "irq", "count", NULL, "Show how many interrupts came.",
 	  json_options, 0, 0, kmk_irq_count },
-	{ "irq", "trigger", "[N]", "Raise the simulated line N times (default 1).",
+	{ "irq", "trigger", "[N]", "Raise the simulated line N times, or once.",
 	  trigger_options, 0, 1, kmk_irq_trigger },
 	{ "irq", "watch", NULL, "Show interrupts as they come.",
 	  watch_options, 0, 0, kmk_irq_watch },
@@ -70,14 +70,14 @@ static const struct command {
 	  json_options, 2, 2, kmk_syscall_add },
 	{ "syscall", "mul", "A B", "Have the kernel multiply A and B.",
 	  json_options, 2, 2, kmk_syscall_mul },
-	{ "syscall", "id", NULL, "Ask the kernel for the system identifier.",
+	{ "syscall", "id", NULL, "Ask the kernel for its identifier.",
 	  json_options, 0, 0, kmk_syscall_id },
-	{ "syscall", "uptime", NULL, "Ask the kernel for the milliseconds since boot.",
+	{ "syscall", "uptime", NULL, "Ask the kernel for the ms since boot.",
 	  json_options, 0, 0, kmk_syscall_uptime },
 	{ "syscall", "sleep", "MS", "Sleep MS milliseconds in the kernel.",
 	  json_options, 1, 1, kmk_syscall_sleep },
 	{ "syscall", "batch", "FILE",
-	  "Do the operations in FILE (-: standard input), one a line, in one call.",
+	  "Do each line of FILE (-: stdin), in one call.",
 	  json_options, 1, 1, kmk_syscall_batch },
 };
 
@@ -190,7 +190,7 @@ static void list(FILE *to, const char *group)
 			continue;
 		snprintf(synopsis, sizeof(synopsis), "%s %s", full_name(command),
 			 command->args ?: "");
-		fprintf(to, "  %-34s%s\n", synopsis, command->doc);
+		fprintf(to, "  %-33s%s\n", synopsis, command->doc);
 	}
 }
 

@@ -49,6 +49,9 @@ bool file_line(const char *path, char *line, size_t size);
 uint64_t sysfs_number(const char *path, const char *module);
 void sysfs_write(const char *path, const char *module, const char *text);
 
+/* Whether @fd is a terminal that can erase and move. */
+bool on_terminal(int fd);
+
 /* A number from 0 to 2^64-1: decimal, 0x or 0 for hexadecimal and octal. */
 bool parse_number(const char *text, uint64_t *number);
 

@@ -3,13 +3,10 @@
 #include "kmk.h"
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -163,12 +160,14 @@ static void draw(struct view *view)
 	update_rate(view);
 	if (view->lines)
 		printf("\033[%dA\033[J", view->lines);
+	fputs("\033[?7l", stdout);	/* cut long lines, which would shift the others */
 	printf("irq %" PRIu64 "  count %" PRIu64 "  per second %.0f  dropped %" PRIu64
 	       "  missed here %" PRIu64 "\n",
 	       sysfs_number(SYSFS "irq", MODULE), view->count, view->rate,
 	       sysfs_number(SYSFS "dropped", MODULE), view->missed);
 	for (i = view->events - rows; i < view->events; i++)
 		print_event(&view->latest[i % ARRAY_SIZE(view->latest)], false);
+	fputs("\033[?7h", stdout);
 	if (fflush(stdout))
 		err(KMK_FAILED, "standard output");
 	view->lines = rows + 1;
@@ -194,13 +193,6 @@ static void watch_live(struct watch *watch)
 	}
 }
 
-static bool on_terminal(void)
-{
-	const char *terminal = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb");
-}
-
 int kmk_irq_watch(const struct request *request)
 {
 	struct watch watch = {
@@ -209,7 +201,7 @@ int kmk_irq_watch(const struct request *request)
 		.left = request->count ?: UINT64_MAX,
 	};
 
-	if (on_terminal() && !watch.json)
+	if (on_terminal(STDOUT_FILENO) && !watch.json)
 		watch_live(&watch);
 	else
 		watch_lines(&watch);

@@ -30,7 +30,7 @@ static struct kmk_mempool_stats read_stats(int fd)
 
 int kmk_mempool_stat(const struct request *request)
 {
-	int fd = device_open(NODE, MODULE, O_RDWR);
+	int fd = device_open(NODE, MODULE, O_RDONLY);
 	const struct kmk_mempool_stats stats = read_stats(fd);
 	const struct field fields[] = {
 		{ "blocks", stats.blocks },
@@ -71,7 +71,7 @@ static void progress_show(uint64_t done, uint64_t all)
 	double part = (double)done / all;
 	int filled = part * width;
 
-	if (now < 1 || now < progress.shown + 0.1 || !isatty(STDERR_FILENO))
+	if (now < 1 || now < progress.shown + 0.1 || !on_terminal(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r[%-*.*s] %3.0f%% %" PRIu64 " of %" PRIu64, width, filled, full,
 		part * 100, done, all);

@@ -54,7 +54,7 @@ static struct custom_syscall_data make_call(uint64_t operation, const struct req
 		.parameter2 = parameters[1],
 	};
 
-	fd = device_open(NODE, MODULE, O_RDWR);
+	fd = device_open(NODE, MODULE, O_RDONLY);
 	while (custom_syscall(fd, &call)) {
 		if (errno != EINTR)
 			err(KMK_FAILED, NODE);
@@ -254,7 +254,7 @@ int kmk_syscall_batch(const struct request *request)
 	size_t i;
 
 	read_file(&batch);
-	fd = device_open(NODE, MODULE, O_RDWR);
+	fd = device_open(NODE, MODULE, O_RDONLY);
 	do_calls(fd, &batch);
 	close(fd);
 

@@ -75,6 +75,13 @@ void sysfs_write(const char *path, const char *module, const char *text)
 	close(fd);
 }
 
+bool on_terminal(int fd)
+{
+	const char *terminal = getenv("TERM");
+
+	return isatty(fd) && terminal && strcmp(terminal, "dumb");
+}
+
 bool parse_number(const char *text, uint64_t *number)
 {
 	char *end;
