@@ -254,6 +254,45 @@ bool sendfile_reads_devices(void)
 	return does;
 }
 
+#ifdef __x86_64__
+/* The entry of i386. */
+static int compat_call(long nr, long a, long b, long c)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret) : "a" (nr), "b" (a), "c" (b), "d" (c)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+/* The kernel may have been told to have no such entry: that is a SIGSEGV. */
+bool compat_works(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(compat_call(20 /* getpid */, 0, 0, 0) != getpid());
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+int compat_ioctl(int fd, unsigned int cmd, void *argument)
+{
+	ck_assert_uint_le((uintptr_t)argument, UINT32_MAX);
+	return compat_call(54 /* ioctl */, fd, cmd, (long)argument);
+}
+#else
+bool compat_works(void)
+{
+	return false;
+}
+
+int compat_ioctl(int fd, unsigned int cmd, void *argument)
+{
+	ck_abort_msg("no 32-bit ioctl(%d, %u, %p) on this architecture", fd, cmd, argument);
+}
+#endif
+
 static struct {
 	const char *name, *why;
 } skipped[64];
