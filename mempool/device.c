@@ -35,6 +35,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/stat.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -77,7 +78,7 @@ struct pool_block {
 };
 
 struct pool_file {
-	spinlock_t lock;
+	spinlock_t lock;	/* guards all of it */
 	struct rb_root blocks;
 	unsigned long next;	/* the page where the next block will begin */
 	u64 count;
@@ -86,7 +87,7 @@ struct pool_file {
 
 /* The whole device. */
 static struct {
-	spinlock_t lock;
+	spinlock_t lock;	/* guards all of it */
 	u64 blocks;
 	u64 bytes;
 	u64 allocs;
@@ -212,7 +213,7 @@ static int choose_place(struct pool_file *pf, struct pool_block *block)
 
 	spin_lock(&pf->lock);
 	if (block->npages >= LAST_PAGE - pf->next) {
-		err = -ENOSPC;
+		err = -ENOMEM;
 	} else {
 		block->start = pf->next;
 		pf->next += block->npages + 1;
@@ -625,12 +626,11 @@ static int __init mempool_module_init(void)
 		pr_err("max_bytes=%lu is out of range: give 1 to %ld\n", max_bytes, LONG_MAX);
 		return -EINVAL;
 	}
-	/* A misc device takes no mode for "the default". */
-	if (!mode || mode & ~0777) {
-		pr_err("mode=%#o is out of range: give 01 to 0777\n", mode);
+	if (mode & ~0777) {
+		pr_err("mode=%#o is out of range: give 0 to 0777\n", mode);
 		return -EINVAL;
 	}
-	mempool_dev.mode = mode;
+	mempool_dev.mode = S_IFCHR | mode;	/* a misc device takes 0 for "the default" */
 	/* Statistics only: nothing depends on debugfs being there. */
 	debugfs_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("device", 0444, debugfs_dir, NULL, &device_fops);

@@ -42,7 +42,7 @@ struct mem_block {
 };
 
 struct kmk_mem {
-	spinlock_t lock;
+	spinlock_t lock;	/* guards what follows, down to freed */
 	struct rb_root blocks;
 	unsigned long count;
 	size_t bytes;

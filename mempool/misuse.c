@@ -16,7 +16,7 @@
 #include "internal.h"
 
 #define CREATE_TRACE_POINTS
-#include "mempool_trace.h"
+#include "trace.h"
 
 static DEFINE_RATELIMIT_STATE(misuse_limit, 5 * HZ, 10);
 

@@ -122,7 +122,7 @@ static s64 next_head(u64 head, u32 first)
 	return (head | LINK_END) + 1 + first;
 }
 
-static u32 list_pop(struct kmk_pool *pool, struct pool_list *list)
+static __always_inline u32 list_pop(struct kmk_pool *pool, struct pool_list *list)
 {
 	s64 head = atomic64_read(&list->head), next;
 	u32 first;
@@ -138,8 +138,27 @@ static u32 list_pop(struct kmk_pool *pool, struct pool_list *list)
 	return first;
 }
 
-/* Take a block from whichever CPU has one: beginning where the last one was found. */
-static noinline u32 pool_steal(struct kmk_pool *pool)
+/* Put a block that is on no list on this CPU's. */
+static __always_inline void list_push(struct kmk_pool *pool, u32 index)
+{
+	struct pool_list *list = raw_cpu_ptr(pool->lists);
+	s64 head = atomic64_read(&list->head);
+
+	do {
+		WRITE_ONCE(pool->links[index], head & LINK_END);
+	} while (unlikely(!atomic64_try_cmpxchg_release(&list->head, &head,
+							next_head(head, index))));
+	this_cpu_inc(pool->lists->frees);
+}
+
+static __always_inline void *hand_out(struct kmk_pool *pool, u32 index)
+{
+	this_cpu_inc(pool->lists->allocs);
+	return pool->first + index * pool->stride;
+}
+
+/* Take a block from whichever CPU has one, beginning where the last one was found. */
+static noinline void *alloc_elsewhere(struct kmk_pool *pool)
 {
 	struct pool_list *own = raw_cpu_ptr(pool->lists);
 	int start = READ_ONCE(own->victim), cpu;
@@ -149,10 +168,11 @@ static noinline u32 pool_steal(struct kmk_pool *pool)
 		index = list_pop(pool, per_cpu_ptr(pool->lists, cpu));
 		if (index != LINK_END) {
 			WRITE_ONCE(own->victim, cpu);
-			return index;
+			return hand_out(pool, index);
 		}
 	}
-	return LINK_END;
+	this_cpu_inc(pool->lists->empty);
+	return NULL;
 }
 
 /**
@@ -173,15 +193,9 @@ void *kmk_pool_alloc(struct kmk_pool *pool)
 {
 	u32 index = list_pop(pool, raw_cpu_ptr(pool->lists));
 
-	if (unlikely(index == LINK_END)) {
-		index = pool_steal(pool);
-		if (index == LINK_END) {
-			this_cpu_inc(pool->lists->empty);
-			return NULL;
-		}
-	}
-	this_cpu_inc(pool->lists->allocs);
-	return pool->first + index * pool->stride;
+	if (unlikely(index == LINK_END))
+		return alloc_elsewhere(pool);
+	return hand_out(pool, index);
 }
 EXPORT_SYMBOL_GPL(kmk_pool_alloc);
 
@@ -214,8 +228,9 @@ static void paint_red_zones(struct kmk_pool *pool, char *block)
 	memset(block + pool->block_size, RED_BYTE, rear_zone(pool));
 }
 
-/* What the flags ask for at a free; the block is the pool's, and on no list yet. */
-static noinline int scrub(struct kmk_pool *pool, char *block, unsigned long caller)
+/* The rest of a free in a pool whose flags ask for work on the block's bytes. */
+static noinline int scrub_and_push(struct kmk_pool *pool, char *block, u32 index,
+				   unsigned long caller)
 {
 	int err = 0;
 
@@ -227,6 +242,7 @@ static noinline int scrub(struct kmk_pool *pool, char *block, unsigned long call
 	}
 	if (pool->flags & KMK_POOL_INIT_ON_FREE)
 		memset(block, 0, pool->block_size);
+	list_push(pool, index);
 	return err;
 }
 
@@ -251,23 +267,15 @@ static noinline int scrub(struct kmk_pool *pool, char *block, unsigned long call
 int kmk_pool_free(struct kmk_pool *pool, void *block)
 {
 	unsigned long index = block_index(pool, block);
-	struct pool_list *list;
-	int err = 0;
-	s64 head;
 
 	if (unlikely(index >= pool->total))
 		return bad_address(pool, block, _RET_IP_);
-	list = raw_cpu_ptr(pool->lists);
-	head = atomic64_read(&list->head);
-	if (unlikely(cmpxchg(&pool->links[index], LINK_TAKEN, head & LINK_END) != LINK_TAKEN))
+	if (unlikely(cmpxchg(&pool->links[index], LINK_TAKEN, LINK_END) != LINK_TAKEN))
 		return pool_misuse(pool, block, KMK_MISUSE_FREE, _RET_IP_);
 	if (unlikely(pool->flags))
-		err = scrub(pool, block, _RET_IP_);
-	while (unlikely(!atomic64_try_cmpxchg_release(&list->head, &head,
-						      next_head(head, index))))
-		WRITE_ONCE(pool->links[index], head & LINK_END);
-	this_cpu_inc(pool->lists->frees);
-	return err;
+		return scrub_and_push(pool, block, index, _RET_IP_);
+	list_push(pool, index);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(kmk_pool_free);
 

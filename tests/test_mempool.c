@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <kmodkit/mempool.h>
 
@@ -169,7 +170,7 @@ static int open_node(void)
 	return ck_ok(open(NODE, O_RDWR | O_CLOEXEC));
 }
 
-static int alloc(int fd, uint64_t size, uint64_t *handle)
+static int alloc(int fd, __u64 size, __u64 *handle)
 {
 	struct kmk_mempool_alloc arg = { .size = size, .handle = 0xbad };
 	int ret = ioctl(fd, MEMPOOL_IOC_ALLOC, &arg);
@@ -178,22 +179,22 @@ static int alloc(int fd, uint64_t size, uint64_t *handle)
 	return ret;
 }
 
-static uint64_t alloc_ok(int fd, uint64_t size)
+static __u64 alloc_ok(int fd, __u64 size)
 {
-	uint64_t handle;
+	__u64 handle;
 
 	ck_ok(alloc(fd, size, &handle));
 	return handle;
 }
 
-static int free_handle(int fd, uint64_t handle)
+static int free_handle(int fd, __u64 handle)
 {
 	struct kmk_mempool_free arg = { .handle = handle };
 
 	return ioctl(fd, MEMPOOL_IOC_FREE, &arg);
 }
 
-static int query(int fd, uint64_t handle, struct kmk_mempool_query *arg)
+static int query(int fd, __u64 handle, struct kmk_mempool_query *arg)
 {
 	*arg = (struct kmk_mempool_query){ .handle = handle };
 	return ioctl(fd, MEMPOOL_IOC_QUERY, arg);
@@ -210,8 +211,8 @@ static struct kmk_mempool_stats stats_of(int fd)
 
 START_TEST(allocate_query_free)
 {
-	static const uint64_t sizes[] = { 1, 100, PAGE - 1, PAGE, PAGE + 1, 3 * MIB };
-	uint64_t handles[6], pages, bytes = 0;
+	static const __u64 sizes[] = { 1, 100, PAGE - 1, PAGE, PAGE + 1, 3 * MIB };
+	__u64 handles[6], pages, bytes = 0;
 	struct kmk_mempool_stats stats;
 	struct kmk_mempool_query q;
 	int fd, i, j;
@@ -261,7 +262,7 @@ START_TEST(each_error)
 	struct kmk_mempool_alloc a = { .size = 1 };
 	struct kmk_mempool_query q;
 	struct kmk_mempool_free f;
-	uint64_t handle, other;
+	__u64 handle, other;
 	void *readonly;
 	int fd, fd2;
 
@@ -326,9 +327,37 @@ START_TEST(each_error)
 }
 END_TEST
 
+START_TEST(from_a_32_bit_program)
+{
+	static struct kmk_mempool_alloc a = { .size = 5000 };
+	static struct kmk_mempool_query q;
+	static struct kmk_mempool_free f;
+	static struct kmk_mempool_stats stats;
+	int fd;
+
+	load("");
+	fd = open_node();
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_ALLOC, &a), 0);
+	q.handle = a.handle;
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_QUERY, &q), 0);
+	ck_assert_uint_eq(q.size, 5000);
+	ck_assert_uint_eq(q.bytes, 2 * PAGE);
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_STATS, &stats), 0);
+	ck_assert_uint_eq(stats.file_blocks, 1);
+	ck_assert_uint_eq(stats.max_bytes, 64 * MIB);
+	f.handle = a.handle;
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_FREE, &f), 0);
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_FREE, &f), -ENOENT);
+	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_ALLOC, NULL), -EFAULT);
+	ck_assert_int_eq(compat_ioctl(fd, 0x1001, NULL), -ENOTTY);
+	ck_ok(close(fd));
+	unload();
+}
+END_TEST
+
 START_TEST(handles_are_not_used_again)
 {
-	uint64_t last = 0, handle;
+	__u64 last = 0, handle;
 	int fd, i;
 
 	load("");
@@ -373,6 +402,21 @@ START_TEST(close_frees_all)
 	ck_assert_uint_eq(stats.blocks, 1);
 	ck_assert_uint_eq(stats.allocs, 1011);
 	ck_assert_uint_eq(stats.frees, 1010);
+
+	/* Killed somewhere between an allocation and a free. */
+	for (i = 0; i < 20; i++) {
+		pid = spawn();
+		if (!pid) {
+			fd2 = open_node();
+			for (;;)
+				free_handle(fd2, alloc_ok(fd2, 16 * MIB));
+		}
+		wait_until(stats_of(fd).allocs > stats.allocs);
+		ck_ok(kill(pid, SIGKILL));
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+		ck_assert_uint_eq(stats_of(fd).blocks, 1);
+		stats.allocs = stats_of(fd).allocs;
+	}
 	ck_ok(close(fd));
 	unload();
 }
@@ -380,7 +424,7 @@ END_TEST
 
 START_TEST(limit)
 {
-	uint64_t handle, whole;
+	__u64 handle, whole;
 	struct kmk_mempool_stats stats;
 	int fd, fd2;
 
@@ -424,10 +468,9 @@ static const struct {
 	{ "mode=0666", 0, 0666 },
 	{ "mode=0440", 0, 0440 },
 	{ "mode=0777", 0, 0777 },
-	{ "mode=01", 0, 01 },
+	{ "mode=0", 0, 0 },
 	{ "max_bytes=1", 0, 0600 },
 	{ "max_bytes=9223372036854775807", 0, 0600 },
-	{ "mode=0", -EINVAL, 0 },
 	{ "mode=01000", -EINVAL, 0 },
 	{ "mode=0100600", -EINVAL, 0 },
 	{ "mode=200000", -ERANGE, 0 },
@@ -540,7 +583,7 @@ START_TEST(unload_under_load)
 {
 	struct timespec end = kmk_deadline(3);
 	int i, fd, cycles = 0;
-	uint64_t handle;
+	__u64 handle;
 	pid_t pids[2];
 
 	load("");
@@ -576,7 +619,7 @@ END_TEST
 START_TEST(read_and_write)
 {
 	char in[10000], out[10001], zero[10001] = { };
-	uint64_t handle, next;
+	__u64 handle, next;
 	struct iovec parts[2];
 	int fd, i;
 
@@ -638,16 +681,16 @@ END_TEST
 
 START_TEST(faults)
 {
-	char *edge = buffer_before_hole(5000), out[8000], *volatile bad = BAD_POINTER;
-	uint64_t handle;
+	char *edge = buffer_before_hole(5000), out[8000];
+	__u64 handle;
 	int fd;
 
 	load("");
 	fd = open_node();
 	handle = alloc_ok(fd, 8000);
 	memset(edge, 'e', 5000);
-	ck_errno(pread(fd, bad, 1, handle), EFAULT);
-	ck_errno(pwrite(fd, bad, 1, handle), EFAULT);
+	ck_errno(pread(fd, BAD_POINTER, 1, handle), EFAULT);
+	ck_errno(pwrite(fd, BAD_POINTER, 1, handle), EFAULT);
 	/* As many bytes as there are before the hole. */
 	ck_assert_int_eq(pwrite(fd, edge, 8000, handle), 5000);
 	memset(out, 'o', sizeof(out));
@@ -663,7 +706,7 @@ START_TEST(faults)
 }
 END_TEST
 
-static void *map_block(int fd, uint64_t handle, size_t size)
+static void *map_block(int fd, __u64 handle, size_t size)
 {
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, handle);
 
@@ -674,7 +717,7 @@ static void *map_block(int fd, uint64_t handle, size_t size)
 START_TEST(map_is_the_block)
 {
 	char *map, *tail, out[10];
-	uint64_t handle;
+	__u64 handle;
 	int fd;
 
 	load("");
@@ -701,7 +744,7 @@ START_TEST(map_is_the_block)
 }
 END_TEST
 
-static void *try_map(int fd, size_t size, int prot, int flags, uint64_t offset)
+static void *try_map(int fd, size_t size, int prot, int flags, __u64 offset)
 {
 	return mmap(NULL, size, prot, flags, fd, offset);
 }
@@ -715,7 +758,7 @@ static void *try_map(int fd, size_t size, int prot, int flags, uint64_t offset)
 
 START_TEST(map_errors)
 {
-	uint64_t handle, gone;
+	__u64 handle, gone;
 	char *map;
 	int fd, readonly;
 
@@ -755,7 +798,7 @@ END_TEST
 /* A freed block stays, and stays counted, until nothing maps it. */
 START_TEST(map_outlives_the_handle)
 {
-	uint64_t handle, other;
+	__u64 handle, other;
 	struct kmk_mempool_stats stats;
 	char *map, *moved;
 	int fd, i;
@@ -811,7 +854,7 @@ END_TEST
 START_TEST(memory_cgroup_is_charged)
 {
 	long long before, after;
-	uint64_t handle, block;
+	__u64 handle, block;
 	char text[32];
 	int fd, i;
 	pid_t pid;
@@ -851,7 +894,7 @@ END_TEST
 
 START_TEST(debugfs_statistics)
 {
-	uint64_t handle;
+	__u64 handle;
 	char path[64];
 	int fd, fd2;
 
@@ -887,7 +930,7 @@ END_TEST
 
 static struct {
 	int fd;
-	uint64_t handles[64];
+	__u64 handles[64];
 	unsigned int freed[THREADS];
 	unsigned int wrong;
 } race;
@@ -907,7 +950,7 @@ static void *mixed_racer(void *arg)
 {
 	unsigned int seed = (uintptr_t)arg, i, n;
 	struct kmk_mempool_query q;
-	uint64_t handle;
+	__u64 handle;
 	long long ret;
 	char buffer[64], *map;
 
@@ -1014,6 +1057,10 @@ int main(void)
 	tcase_add_checked_fixture(tc, clean_up, NULL);
 	tcase_add_test(tc, allocate_query_free);
 	tcase_add_test(tc, each_error);
+	if (compat_works())
+		tcase_add_test(tc, from_a_32_bit_program);
+	else
+		skip_test("from_a_32_bit_program", "this kernel runs no 32-bit programs");
 	tcase_add_test(tc, handles_are_not_used_again);
 	tcase_add_test(tc, close_frees_all);
 	tcase_add_test(tc, limit);

@@ -77,10 +77,10 @@ struct kmk_mempool_stats {
 #define MEMPOOL_IOC_MAGIC	0xde
 
 /*
- * MEMPOOL_IOC_ALLOC: EINVAL @size 0 or unknown flags; ENOMEM no memory, or the
- * device's or the memory cgroup's limit; EINTR killed meanwhile; ENOSPC no
- * offsets left in this open file. MEMPOOL_IOC_FREE and _QUERY: EINVAL unknown
- * flags; ENOENT no block has this handle. All: EFAULT bad pointer.
+ * MEMPOOL_IOC_ALLOC: EINVAL size 0 or unknown flags; ENOMEM no memory, the limit
+ * of the device or of the memory cgroup, or no offsets left in this open file.
+ * MEMPOOL_IOC_FREE and _QUERY: EINVAL unknown flags; ENOENT no block has this
+ * handle. All: EFAULT bad pointer. Any other request: ENOTTY.
  */
 #define MEMPOOL_IOC_ALLOC	_IOWR(MEMPOOL_IOC_MAGIC, 0, struct kmk_mempool_alloc)
 #define MEMPOOL_IOC_FREE	_IOW(MEMPOOL_IOC_MAGIC, 1, struct kmk_mempool_free)

@@ -49,5 +49,5 @@ TRACE_EVENT(kmk_mempool_misuse,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE mempool_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>
