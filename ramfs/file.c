@@ -9,9 +9,11 @@
  * ->read_folio that would put one there for a reader.
  */
 #include <linux/fs.h>
+#include <linux/falloc.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
 
@@ -191,18 +193,27 @@ static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 /* Writing */
 
+/* The largest folio that can begin at @index and has at most @pages. */
+static unsigned int folio_order_for(struct address_space *mapping, pgoff_t index,
+				    unsigned long pages)
+{
+	unsigned int order;
+
+	if (pages < 2 || !mapping_large_folio_support(mapping))
+		return 0;
+	order = min_t(unsigned int, ilog2(pages), MAX_PAGECACHE_ORDER);
+	return index ? min_t(unsigned int, order, __ffs(index)) : order;
+}
+
 /* The folio to ask for: no page of it may be only partly written, or be there already. */
 static unsigned int write_order(struct address_space *mapping, loff_t pos, size_t count)
 {
 	pgoff_t index = pos >> PAGE_SHIFT;
 	unsigned long pages = count >> PAGE_SHIFT;
-	unsigned int order;
 
-	if (pages < 2 || offset_in_page(pos) || !mapping_large_folio_support(mapping))
+	if (pages < 2 || offset_in_page(pos))
 		return 0;
-	pages = min(pages, next_page(mapping, index) - index);
-	order = min_t(unsigned int, ilog2(pages), MAX_PAGECACHE_ORDER);
-	return index ? min_t(unsigned int, order, __ffs(index)) : order;
+	return folio_order_for(mapping, index, min(pages, next_page(mapping, index) - index));
 }
 
 static ssize_t write_folio(struct address_space *mapping, struct folio *folio, size_t offset,
@@ -317,6 +328,218 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return ret;
 }
 
+/* Holes: fallocate, lseek */
+
+/* New pages carry this mark until all are there, so that a failure can take them away again. */
+#define MARK_NEW	PAGECACHE_TAG_TOWRITE
+
+/* Put zeros at @index, in a folio that ends before @end and before the next page there. */
+static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio;
+	int err;
+
+	end = min(end, next_page(mapping, index));
+	folio = alloc_folio(inode, folio_order_for(mapping, index, end - index));
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	folio_zero_range(folio, 0, folio_size(folio));
+	flush_dcache_folio(folio);
+	err = insert_folio(inode, folio, index);
+	if (err)
+		return err;
+	xa_set_mark(&mapping->i_pages, index, MARK_NEW);
+	folio_unlock(folio);
+	folio_put(folio);
+	return 0;
+}
+
+static void forget_new_pages(struct address_space *mapping)
+{
+	unsigned long index = 0;
+
+	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW))
+		xa_clear_mark(&mapping->i_pages, index, MARK_NEW);
+}
+
+static void remove_new_pages(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	unsigned long index = 0, before = READ_ONCE(mapping->nrpages);
+	struct folio *folio;
+	loff_t start, end;
+
+	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW)) {
+		folio = find_folio(mapping, index);
+		start = folio_pos(folio);
+		end = start + folio_size(folio);
+		folio_put(folio);
+		truncate_pagecache_range(inode, start, end - 1);
+	}
+	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+}
+
+/*
+ * Fill the holes between pages @index and @end: all of them, or none and an error.
+ * What lies beyond @size, the end of the file, is in single pages: see cut_folio().
+ */
+static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t size)
+{
+	struct address_space *mapping = inode->i_mapping;
+	pgoff_t inside = min(end, (pgoff_t)DIV_ROUND_UP_ULL(size, PAGE_SIZE));
+	struct folio *folio;
+	int err = 0;
+
+	while (index < end && !err) {
+		folio = find_folio(mapping, index);
+		if (folio) {
+			index = folio_next_index(folio);
+			folio_put(folio);
+		} else {
+			err = fill_hole(inode, index, index < inside ? inside : index + 1);
+		}
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+	}
+	if (err)
+		remove_new_pages(inode);
+	else
+		forget_new_pages(mapping);
+	return err;
+}
+
+/* Zero what is there between @start and @end; holes stay holes. */
+static void zero_range(struct inode *inode, loff_t start, loff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio;
+	size_t offset, size;
+	pgoff_t index;
+
+	while (start < end) {
+		index = next_page(mapping, start >> PAGE_SHIFT);
+		if (index > (end - 1) >> PAGE_SHIFT)
+			break;
+		start = max(start, (loff_t)index << PAGE_SHIFT);
+		folio = find_folio(mapping, index);
+		offset = offset_in_folio(folio, start);
+		size = min_t(u64, folio_size(folio) - offset, end - start);
+		folio_zero_range(folio, offset, size);
+		flush_dcache_folio(folio);
+		folio_put(folio);
+		start += size;
+		cond_resched();
+	}
+}
+
+static void punch_hole(struct inode *inode, loff_t start, loff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	unsigned long before = READ_ONCE(mapping->nrpages);
+
+	truncate_pagecache_range(inode, start, end - 1);
+	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+}
+
+/* Everything that can fail comes first. */
+static int allocate(struct inode *inode, int mode, loff_t start, loff_t end)
+{
+	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->i_size;
+	int err;
+
+	if (grows) {
+		err = inode_newsize_ok(inode, end);
+		if (err)
+			return err;
+	}
+	err = fill_holes(inode, start >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
+			 grows ? end : inode->i_size);
+	if (err)
+		return err;
+	if (mode & FALLOC_FL_ZERO_RANGE)
+		zero_range(inode, start, end);
+	if (grows) {
+		zero_tail(inode);
+		i_size_write(inode, end);
+	}
+	return 0;
+}
+
+static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+
+	inode_lock(inode);
+	filemap_invalidate_lock(inode->i_mapping);
+	err = file_modified(file);
+	if (!err) {
+		if (mode & FALLOC_FL_PUNCH_HOLE)
+			punch_hole(inode, offset, offset + len);
+		else
+			err = allocate(inode, mode, offset, offset + len);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	inode_unlock(inode);
+	return err;
+}
+
+/* The first hole at or after page @index, which may be the end of the file. */
+static pgoff_t next_hole(struct address_space *mapping, pgoff_t index, pgoff_t end)
+{
+	struct folio *folio;
+
+	while (index < end) {
+		folio = find_folio(mapping, index);
+		if (!folio)
+			break;
+		index = folio_next_index(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	return index;
+}
+
+/* A page is data, also one that fallocate() reserved. */
+static loff_t seek_hole_data(struct file *file, loff_t offset, int whence)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct inode *inode = mapping->host;
+	loff_t size, found;
+
+	inode_lock_shared(inode);
+	size = i_size_read(inode);
+	if (offset < 0 || offset >= size) {
+		found = -ENXIO;
+	} else if (whence == SEEK_DATA) {
+		pgoff_t index = next_page(mapping, offset >> PAGE_SHIFT);
+
+		if (index > (size - 1) >> PAGE_SHIFT)
+			found = -ENXIO;
+		else
+			found = max(offset, (loff_t)index << PAGE_SHIFT);
+	} else {
+		pgoff_t index = next_hole(mapping, offset >> PAGE_SHIFT,
+					  DIV_ROUND_UP_ULL(size, PAGE_SIZE));
+
+		found = min(size, max(offset, (loff_t)index << PAGE_SHIFT));
+	}
+	inode_unlock_shared(inode);
+	return found < 0 ? found : vfs_setpos(file, found, inode->i_sb->s_maxbytes);
+}
+
+static loff_t cramfs_llseek(struct file *file, loff_t offset, int whence)
+{
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		return seek_hole_data(file, offset, whence);
+	return generic_file_llseek(file, offset, whence);
+}
+
 /* Mapping */
 
 static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
@@ -388,11 +611,13 @@ const struct address_space_operations cramfs_aops = {
 };
 
 const struct file_operations cramfs_file_operations = {
-	.llseek		= generic_file_llseek,
+	.llseek		= cramfs_llseek,
 	.read_iter	= cramfs_read_iter,
 	.write_iter	= cramfs_write_iter,
 	.mmap		= cramfs_mmap,
 	.fsync		= noop_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
+	.fallocate	= cramfs_fallocate,
+	.setlease	= generic_setlease,
 };

@@ -160,6 +160,11 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #include <linux/pagemap.h>
 #include <linux/uio.h>
 
+/* 6.3: leases left linux/fs.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#include <linux/filelock.h>
+#endif
+
 /* 6.3: idmapped mounts have a type of their own; from 5.12 it was the user namespace. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define mnt_idmap user_namespace

@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_ramfs: the contents of files: read, write, holes, fallocate, mmap, splice. */
+#define _GNU_SOURCE
+#include "ramfs.h"
+
+#include <linux/falloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+
+static int fd;
+
+static void up(void)
+{
+	cramfs_up();
+	fd = new_file(MNT "/f");
+}
+
+static void down(void)
+{
+	close(fd);
+	cramfs_down();
+}
+
+static off_t size_of(void)
+{
+	struct stat st;
+
+	ck_ok(fstat(fd, &st));
+	return st.st_size;
+}
+
+/* What the file costs, as it says itself and as df says. */
+static long long pages_of(void)
+{
+	struct stat st;
+
+	ck_ok(fstat(fd, &st));
+	ck_assert_int_eq(st.st_blocks % (PAGE / 512), 0);
+	ck_assert_int_eq(st.st_blocks / (PAGE / 512), pages_used());
+	return pages_used();
+}
+
+static void ck_bytes(off_t at, char byte, size_t n)
+{
+	char *data = malloc(n), *want = malloc(n);
+
+	memset(want, byte, n);
+	memset(data, ~byte, n);
+	ck_assert_int_eq(pread(fd, data, n, at), n);
+	ck_assert_msg(!memcmp(data, want, n), "not all of %zu bytes at %lld are %#x", n,
+		      (long long)at, byte);
+	free(data);
+	free(want);
+}
+
+static void put(off_t at, char byte, size_t n)
+{
+	char *data = malloc(n);
+
+	memset(data, byte, n);
+	ck_assert_int_eq(pwrite(fd, data, n, at), n);
+	free(data);
+}
+
+START_TEST(read_and_write)
+{
+	char data[100], text[100] = "";
+	int other;
+
+	ck_assert_int_eq(read(fd, data, 10), 0);
+	ck_assert_int_eq(write(fd, "hello, ", 7), 7);
+	ck_assert_int_eq(write(fd, "world", 5), 5);
+	ck_assert_int_eq(pread(fd, text, 100, 0), 12);
+	ck_assert_str_eq(text, "hello, world");
+	ck_assert_int_eq(pread(fd, text, 3, 10), 2);
+	ck_assert_int_eq(pread(fd, text, 3, 12), 0);
+	ck_assert_int_eq(pread(fd, text, 3, 1000000), 0);
+	ck_errno(pread(fd, text, 3, -1), EINVAL);
+	ck_assert_int_eq(pwrite(fd, "J", 1, 0), 1);
+	other = ck_ok(open(MNT "/f", O_WRONLY | O_APPEND));
+	ck_assert_int_eq(pwrite(other, "!", 1, 0), 1);
+	memset(text, 0, sizeof(text));
+	ck_assert_int_eq(pread(fd, text, 100, 0), 13);
+	ck_assert_str_eq(text, "Jello, world!");
+	ck_errno(read(other, text, 1), EBADF);
+	close(other);
+	other = ck_ok(open(MNT "/f", O_WRONLY | O_TRUNC));
+	close(other);
+	ck_assert_int_eq(size_of(), 0);
+	ck_assert_int_eq(pages_of(), 0);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 0);
+	ck_errno(lseek(fd, -1, SEEK_SET), EINVAL);
+	ck_ok(fsync(fd));
+	ck_ok(fdatasync(fd));
+}
+END_TEST
+
+/* All sizes and places around the edges of pages and of folios of any order. */
+START_TEST(edges)
+{
+	static const size_t sizes[] = {
+		1, 511, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 3 * PAGE - 1, 4 * PAGE, 5 * PAGE + 7,
+		8 * PAGE, 16 * PAGE + 1, 32 * PAGE,
+	};
+	static const off_t places[] = { 0, 1, PAGE - 1, PAGE, PAGE + 1, 4 * PAGE, 7 * PAGE, 16 * PAGE };
+	unsigned int i, k;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		for (k = 0; k < sizeof(places) / sizeof(*places); k++) {
+			off_t at = places[k], end = at + sizes[i];
+
+			put(at, 'e', sizes[i]);
+			ck_assert_int_eq(size_of(), end);
+			ck_assert_int_eq(pages_of(), (end - 1) / PAGE - at / PAGE + 1);
+			if (at)
+				ck_bytes(0, 0, at);
+			ck_bytes(at, 'e', sizes[i]);
+			/* a second layer: written over, partly */
+			put(at + sizes[i] / 2, 'f', sizes[i]);
+			ck_bytes(at, 'e', sizes[i] / 2);
+			ck_bytes(at + sizes[i] / 2, 'f', sizes[i]);
+			ck_ok(ftruncate(fd, 0));
+			ck_assert_int_eq(pages_of(), 0);
+		}
+}
+END_TEST
+
+START_TEST(vectors_and_faults)
+{
+	char a[PAGE], b[3 * PAGE], *hole = buffer_before_hole(100), *far;
+	struct iovec v[3] = { { a, 1 }, { b, sizeof(b) }, { a, sizeof(a) } };
+
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	ck_assert_int_eq(writev(fd, v, 3), 4 * PAGE + 1);
+	ck_bytes(0, 'a', 1);
+	ck_bytes(1, 'b', 3 * PAGE);
+	ck_bytes(1 + 3 * PAGE, 'a', PAGE);
+	ck_ok(ftruncate(fd, 0));
+
+	/* a buffer that ends too soon: the bytes before the end, or EFAULT and nothing */
+	memset(hole, 'h', 100);
+	ck_errno(pwrite(fd, BAD_POINTER, 10, 0), EFAULT);
+	ck_assert_int_eq(size_of(), 0);
+	ck_assert_int_eq(pages_of(), 0);
+	ck_assert_int_eq(pwrite(fd, hole, 200, 0), 100);
+	ck_assert_int_eq(size_of(), 100);
+	ck_bytes(0, 'h', 100);
+	ck_errno(pread(fd, BAD_POINTER, 10, 0), EFAULT);
+	put(0, 'x', 200);
+	ck_assert_int_eq(pread(fd, hole, 200, 0), 100);
+	ck_assert_int_eq(hole[99], 'x');
+	ck_ok(ftruncate(fd, 0));
+
+	/* the same where a large folio would have been filled: no page too many */
+	far = buffer_before_hole(10 * PAGE + 100);
+	memset(far, 'l', 10 * PAGE + 100);
+	ck_assert_int_eq(pwrite(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
+	ck_assert_int_eq(size_of(), 10 * PAGE + 100);
+	ck_assert_int_eq(pages_of(), 11);
+	ck_bytes(0, 'l', 10 * PAGE + 100);
+	ck_assert_int_eq(pread(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
+}
+END_TEST
+
+START_TEST(sparse)
+{
+	off_t far = 0x7fffffffffffffffLL - PAGE;
+
+	ck_ok(ftruncate(fd, far));
+	ck_assert_int_eq(size_of(), far);
+	ck_assert_int_eq(pages_of(), 0);
+	ck_bytes(far / 2, 0, 3 * PAGE);
+	ck_assert_int_eq(pages_of(), 0);		/* reading costs nothing */
+	put(far - 10, 'z', 10);
+	put(1LL << 40, 'y', 1);
+	ck_assert_int_eq(pages_of(), 2);
+	ck_bytes(far - 10, 'z', 10);
+	ck_bytes(1LL << 40, 'y', 1);
+	ck_bytes((1LL << 40) + 1, 0, 10);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), 1LL << 40);
+	ck_assert_int_eq(lseek(fd, 1LL << 40, SEEK_HOLE), (1LL << 40) + PAGE);
+	ck_errno(pwrite(fd, "x", 1, 0x7fffffffffffffffLL), EINVAL);
+	ck_errno(ftruncate(fd, -1), EINVAL);
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+}
+END_TEST
+
+START_TEST(seek)
+{
+	int i;
+
+	put(2 * PAGE, 'd', 2 * PAGE);
+	put(8 * PAGE + 10, 'd', 1);
+	ck_ok(ftruncate(fd, 12 * PAGE + 5));
+	for (i = 0; i < 2 * PAGE; i += PAGE - 1)
+		ck_assert_int_eq(lseek(fd, i, SEEK_DATA), 2 * PAGE);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_HOLE), 0);
+	ck_assert_int_eq(lseek(fd, 2 * PAGE + 1, SEEK_DATA), 2 * PAGE + 1);
+	ck_assert_int_eq(lseek(fd, 2 * PAGE, SEEK_HOLE), 4 * PAGE);
+	ck_assert_int_eq(lseek(fd, 3 * PAGE + 7, SEEK_HOLE), 4 * PAGE);
+	ck_assert_int_eq(lseek(fd, 5 * PAGE + 7, SEEK_HOLE), 5 * PAGE + 7);
+	ck_assert_int_eq(lseek(fd, 4 * PAGE, SEEK_DATA), 8 * PAGE);
+	ck_assert_int_eq(lseek(fd, 8 * PAGE, SEEK_HOLE), 9 * PAGE);
+	ck_errno(lseek(fd, 9 * PAGE, SEEK_DATA), ENXIO);
+	ck_assert_int_eq(lseek(fd, 12 * PAGE + 4, SEEK_HOLE), 12 * PAGE + 4);
+	ck_errno(lseek(fd, 12 * PAGE + 5, SEEK_HOLE), ENXIO);
+	ck_errno(lseek(fd, 12 * PAGE + 5, SEEK_DATA), ENXIO);
+	ck_errno(lseek(fd, -1, SEEK_DATA), ENXIO);
+	put(12 * PAGE, 'd', 5);
+	ck_assert_int_eq(lseek(fd, 12 * PAGE, SEEK_HOLE), 12 * PAGE + 5);
+	ck_ok(ftruncate(fd, 0));
+	ck_errno(lseek(fd, 0, SEEK_DATA), ENXIO);
+	ck_errno(lseek(fd, 0, SEEK_HOLE), ENXIO);
+}
+END_TEST
+
+/* A large folio that is cut gives back what it no longer holds, and loses nothing else. */
+START_TEST(truncate_)
+{
+	int cut, keep;
+
+	for (cut = 0; cut <= 32; cut += 5) {
+		put(0, 't', 32 * PAGE);
+		ck_ok(ftruncate(fd, cut * PAGE + 100));
+		keep = cut < 32 ? cut + 1 : 33;
+		ck_assert_int_eq(pages_of(), cut < 32 ? keep : 32);
+		ck_bytes(0, 't', cut < 32 ? cut * PAGE + 100 : 32 * PAGE);
+		/* what was cut off does not come back */
+		ck_ok(ftruncate(fd, 40 * PAGE));
+		if (cut < 32)
+			ck_bytes(cut * PAGE + 100, 0, (40 - cut) * PAGE - 100);
+		ck_ok(ftruncate(fd, 0));
+		ck_assert_int_eq(pages_of(), 0);
+	}
+	put(0, 't', 100);
+	ck_ok(ftruncate(fd, 50));
+	put(200, 'u', 1);
+	ck_bytes(50, 0, 150);
+}
+END_TEST
+
+START_TEST(fallocate_plain)
+{
+	ck_ok(fallocate(fd, 0, 0, 10 * PAGE + 1));
+	ck_assert_int_eq(size_of(), 10 * PAGE + 1);
+	ck_assert_int_eq(pages_of(), 11);
+	ck_bytes(0, 0, 10 * PAGE + 1);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), 0);
+	put(3 * PAGE, 'p', PAGE);
+	ck_ok(fallocate(fd, 0, 0, 5 * PAGE));
+	ck_assert_int_eq(size_of(), 10 * PAGE + 1);
+	ck_bytes(3 * PAGE, 'p', PAGE);
+	ck_assert_int_eq(pages_of(), 11);
+
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 20 * PAGE - 1, 2));
+	ck_assert_int_eq(size_of(), 10 * PAGE + 1);
+	ck_assert_int_eq(pages_of(), 13);
+	put(20 * PAGE, 'q', 1);
+	ck_assert_int_eq(pages_of(), 13);
+	ck_bytes(10 * PAGE, 0, 10 * PAGE);
+	ck_bytes(20 * PAGE, 'q', 1);
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 30 * PAGE, 16 * PAGE));
+	ck_assert_int_eq(pages_of(), 29);
+	ck_ok(ftruncate(fd, 20 * PAGE));
+	ck_assert_int_eq(pages_of(), 12);
+
+	ck_errno(fallocate(fd, 0, 0, 0), EINVAL);
+	ck_errno(fallocate(fd, 0, -1, 1), EINVAL);
+	ck_errno(fallocate(fd, 0, 0x7fffffffffffffffLL, 1), EFBIG);
+	ck_errno(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE), EOPNOTSUPP);
+	ck_errno(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, PAGE), EOPNOTSUPP);
+	ck_errno(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, PAGE), EOPNOTSUPP);
+}
+END_TEST
+
+/* More than there is: nothing is taken, nothing is changed. */
+START_TEST(fallocate_all_or_nothing)
+{
+	put(0, 'a', PAGE);
+	put(5 * PAGE, 'b', 3 * PAGE);
+	put(20 * PAGE, 'c', 1);
+	ck_assert_int_eq(pages_of(), 5);
+	ck_errno(fallocate(fd, 0, 0, 65 * PAGE), ENOSPC);
+	ck_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 65 * PAGE), ENOSPC);
+	ck_errno(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 65 * PAGE), ENOSPC);
+	ck_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, PAGE, 1LL << 40), ENOSPC);
+	ck_assert_int_eq(pages_of(), 5);
+	ck_assert_int_eq(size_of(), 20 * PAGE + 1);
+	ck_bytes(0, 'a', PAGE);
+	ck_bytes(PAGE, 0, 4 * PAGE);
+	ck_bytes(5 * PAGE, 'b', 3 * PAGE);
+	ck_assert_int_eq(lseek(fd, PAGE, SEEK_DATA), 5 * PAGE);
+	ck_ok(fallocate(fd, 0, 0, 64 * PAGE));
+	ck_assert_int_eq(pages_of(), 64);
+	ck_errno(fallocate(fd, 0, 64 * PAGE, 1), ENOSPC);
+}
+END_TEST
+
+START_TEST(punch)
+{
+	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	put(0, 'p', 32 * PAGE);
+	ck_ok(fallocate(fd, mode, 10, 20));
+	ck_assert_int_eq(pages_of(), 32);
+	ck_bytes(0, 'p', 10);
+	ck_bytes(10, 0, 20);
+	ck_bytes(30, 'p', PAGE);
+	ck_ok(fallocate(fd, mode, 5 * PAGE, PAGE));
+	ck_assert_int_eq(pages_of(), 31);
+	ck_ok(fallocate(fd, mode, 10 * PAGE - 1, 2 * PAGE + 2));
+	ck_assert_int_eq(pages_of(), 29);
+	ck_bytes(10 * PAGE - 2, 'p', 1);
+	ck_bytes(10 * PAGE - 1, 0, 2 * PAGE + 2);
+	ck_bytes(12 * PAGE + 1, 'p', PAGE);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_HOLE), 5 * PAGE);
+	ck_assert_int_eq(lseek(fd, 5 * PAGE, SEEK_DATA), 6 * PAGE);
+	ck_ok(fallocate(fd, mode, 31 * PAGE, 100 * PAGE));
+	ck_assert_int_eq(pages_of(), 28);
+	ck_assert_int_eq(size_of(), 32 * PAGE);
+	ck_ok(fallocate(fd, mode, 0, 0x7fffffffffffffffLL));
+	ck_assert_int_eq(pages_of(), 0);
+	ck_assert_int_eq(size_of(), 32 * PAGE);
+	ck_bytes(0, 0, 32 * PAGE);
+}
+END_TEST
+
+START_TEST(zero_range)
+{
+	put(0, 'z', 8 * PAGE);
+	ck_ok(fallocate(fd, FALLOC_FL_ZERO_RANGE, PAGE + 10, 2 * PAGE));
+	ck_assert_int_eq(pages_of(), 8);
+	ck_bytes(0, 'z', PAGE + 10);
+	ck_bytes(PAGE + 10, 0, 2 * PAGE);
+	ck_bytes(3 * PAGE + 10, 'z', 5 * PAGE - 10);
+	ck_ok(fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 8 * PAGE - 5, PAGE));
+	ck_assert_int_eq(size_of(), 8 * PAGE);
+	ck_assert_int_eq(pages_of(), 9);
+	ck_bytes(8 * PAGE - 6, 'z', 1);
+	ck_bytes(8 * PAGE - 5, 0, 5);
+	ck_ok(fallocate(fd, FALLOC_FL_ZERO_RANGE, 10 * PAGE, 1));
+	ck_assert_int_eq(size_of(), 10 * PAGE + 1);
+	ck_assert_int_eq(pages_of(), 10);
+	ck_bytes(8 * PAGE, 0, 2 * PAGE);
+}
+END_TEST
+
+/* Mapping */
+
+static sigjmp_buf jump;
+
+static void on_bus(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+static bool bus(volatile char *at, bool write)
+{
+	struct sigaction sa = { .sa_handler = on_bus }, old;
+	bool got = false;
+
+	sigaction(SIGBUS, &sa, &old);
+	if (sigsetjmp(jump, 1))
+		got = true;
+	else if (write)
+		*at = 'b';
+	else
+		(void)*at;
+	sigaction(SIGBUS, &old, NULL);
+	return got;
+}
+
+START_TEST(map_shared)
+{
+	char *map;
+	pid_t pid;
+
+	put(0, 'm', 2 * PAGE);
+	ck_ok(ftruncate(fd, 8 * PAGE + 1));
+	map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	ck_assert_int_eq(map[2 * PAGE - 1], 'm');
+	map[5 * PAGE] = 'w';
+	ck_bytes(5 * PAGE, 'w', 1);
+	ck_bytes(5 * PAGE + 1, 0, PAGE - 1);
+	ck_assert_int_eq(pages_of(), 3);
+	put(PAGE, 'n', 1);
+	ck_assert_int_eq(map[PAGE], 'n');
+
+	/* beyond the end of the file */
+	ck_assert(!bus(map + 8 * PAGE, false));
+	ck_assert(bus(map + 9 * PAGE, false));
+	ck_assert(bus(map + 9 * PAGE, true));
+	map[8 * PAGE + 100] = 'g';
+	ck_ok(ftruncate(fd, 9 * PAGE + 1));
+	ck_bytes(8 * PAGE, 0, PAGE);			/* no garbage comes in */
+	ck_assert(!bus(map + 9 * PAGE, true));
+	ck_ok(ftruncate(fd, PAGE));
+	ck_assert(bus(map + PAGE, false));
+	ck_assert_int_eq(pages_of(), 1);
+
+	pid = spawn();
+	if (!pid) {
+		map[1] = 'c';
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_bytes(1, 'c', 1);
+	ck_ok(msync(map, PAGE, MS_SYNC));
+	ck_ok(munmap(map, 16 * PAGE));
+}
+END_TEST
+
+START_TEST(map_limit)
+{
+	char *map;
+	int i;
+
+	ck_ok(ftruncate(fd, 100 * PAGE));
+	map = mmap(NULL, 100 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	for (i = 0; i < 64; i++)
+		ck_assert(!bus(map + i * PAGE, true));
+	ck_assert_int_eq(pages_of(), 64);
+	ck_assert(bus(map + 64 * PAGE, true));
+	ck_assert(bus(map + 99 * PAGE, false));
+	ck_assert(!bus(map + 63 * PAGE, true));
+	ck_ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE));
+	ck_assert_int_eq(pages_of(), 63);
+	ck_assert(!bus(map + 64 * PAGE, true));
+	ck_assert(bus(map, true));
+	ck_ok(munmap(map, 100 * PAGE));
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+}
+END_TEST
+
+START_TEST(map_private)
+{
+	char *map;
+
+	put(0, 'o', 4 * PAGE);
+	map = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	map[0] = 'p';
+	ck_bytes(0, 'o', 1);
+	put(PAGE, 'q', 1);
+	ck_assert_int_eq(map[PAGE], 'q');
+	ck_ok(ftruncate(fd, 0));
+	ck_assert(bus(map, false));
+	ck_ok(munmap(map, 4 * PAGE));
+}
+END_TEST
+
+/* A write whose buffer is the file itself, and a program run from it. */
+START_TEST(map_and_self)
+{
+	char *map, *self = slurp("/proc/self/exe");
+	struct stat st;
+	pid_t pid;
+	int exe, in;
+
+	free(self);
+	ck_ok(ftruncate(fd, 16 * PAGE));
+	map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	put(0, 's', 3 * PAGE);
+	ck_assert_int_eq(pwrite(fd, map, 3 * PAGE, 8 * PAGE), 3 * PAGE);
+	ck_bytes(8 * PAGE, 's', 3 * PAGE);
+	/* from a hole into itself */
+	ck_assert_int_eq(pwrite(fd, map + 4 * PAGE, PAGE, 4 * PAGE), PAGE);
+	ck_bytes(4 * PAGE, 0, PAGE);
+	ck_assert_int_eq(pread(fd, map + 12 * PAGE, 2 * PAGE, 0), 2 * PAGE);
+	ck_bytes(12 * PAGE, 's', 2 * PAGE);
+	ck_ok(munmap(map, 16 * PAGE));
+
+	ck_assert_int_eq(cramfs_remount("size=16m"), 0);
+	in = ck_ok(open("/bin/busybox", O_RDONLY));
+	exe = new_file(MNT "/true");
+	ck_ok(fstat(in, &st));
+	while (sendfile(exe, in, NULL, 1 << 20) > 0)
+		;
+	ck_ok(fchmod(exe, 0755));
+	close(exe);
+	close(in);
+	ck_assert_int_eq(stat_of(MNT "/true").st_size, st.st_size);
+	pid = spawn();
+	if (!pid) {
+		execl(MNT "/true", "true", NULL);
+		_exit(9);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	exe = open(MNT "/true", O_RDONLY);
+	ck_ok(exe);
+	close(exe);
+}
+END_TEST
+
+START_TEST(map_times)
+{
+	struct stat st, later;
+	char *map;
+
+	put(0, 't', 2 * PAGE);
+	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	/* read first: the page is there, and may not be writable yet */
+	ck_assert_int_eq(*(volatile char *)map, 't');
+	ck_assert_int_eq(*(volatile char *)(map + PAGE), 't');
+	ck_ok(fstat(fd, &st));
+	wait_until((map[0] = 'u', fstat(fd, &later), map[PAGE] = 'v',
+		    memcmp(&st.st_mtim, &later.st_mtim, sizeof(st.st_mtim))));
+	ck_assert(memcmp(&st.st_ctim, &later.st_ctim, sizeof(st.st_ctim)));
+	ck_ok(munmap(map, 2 * PAGE));
+}
+END_TEST
+
+/* Faults, writes, truncation and holes at once: nothing is lost, all is given back. */
+static char *shared;
+
+static void *fault_loop(void *arg)
+{
+	unsigned int seed = (long)arg, i;
+	char byte;
+
+	for (i = 0; i < 300; i++) {
+		off_t at = (off_t)(rand_r(&seed) % 64) * PAGE;
+
+		/* by the kernel, which answers EFAULT where a touch would be SIGBUS */
+		switch (rand_r(&seed) % 6) {
+		case 0:
+			pread(fd, shared + at, PAGE, 0);
+			break;
+		case 1:
+			pwrite(fd, shared + at, PAGE, rand_r(&seed) % (64 * PAGE));
+			break;
+		case 2:
+			ftruncate(fd, rand_r(&seed) % (64 * PAGE));
+			break;
+		case 3:
+			fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+				  1 + rand_r(&seed) % (16 * PAGE));
+			break;
+		case 4:
+			fallocate(fd, rand_r(&seed) % 2 ? FALLOC_FL_KEEP_SIZE : 0, at,
+				  1 + rand_r(&seed) % (16 * PAGE));
+			break;
+		default:
+			pread(fd, &byte, 1, at);
+		}
+	}
+	return NULL;
+}
+
+START_TEST(all_at_once)
+{
+	pthread_t threads[4];
+	long i;
+
+	shared = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(shared, MAP_FAILED);
+	ck_assert_int_eq(cramfs_remount("size=160k"), 0);
+	for (i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, fault_loop, (void *)i), 0);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_int_le(pages_of(), 40);
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+	ck_ok(munmap(shared, 64 * PAGE));
+}
+END_TEST
+
+/* Splice, direct I/O, limits of the process */
+
+START_TEST(splice_)
+{
+	int pipes[2], other = new_file(MNT "/g");
+	char data[3 * PAGE];
+	off_t at = PAGE - 5, to = 0;
+
+	put(0, 's', 2 * PAGE);
+	ck_ok(ftruncate(fd, 4 * PAGE));
+	ck_ok(pipe(pipes));
+	ck_assert_int_eq(splice(fd, &at, pipes[1], NULL, 3 * PAGE, 0), 3 * PAGE);
+	ck_assert_int_eq(read(pipes[0], data, sizeof(data)), sizeof(data));
+	ck_assert_int_eq(data[PAGE + 4], 's');
+	ck_assert_int_eq(data[PAGE + 5], 0);
+	ck_assert_int_eq(write(pipes[1], data, sizeof(data)), sizeof(data));
+	at = 10;
+	ck_assert_int_eq(splice(pipes[0], NULL, fd, &at, sizeof(data), 0), sizeof(data));
+	ck_bytes(10, 's', PAGE + 5);
+	ck_bytes(10 + PAGE + 5, 0, PAGE);
+	at = 0;
+	ck_assert_int_eq(sendfile(other, fd, &at, 4 * PAGE), 4 * PAGE);
+	at = 0;
+	ck_assert_int_eq(copy_file_range(fd, &at, other, &to, 100, 0), 100);
+	ck_assert_int_eq(stat_of(MNT "/g").st_size, 4 * PAGE);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(other);
+}
+END_TEST
+
+START_TEST(direct)
+{
+	char *buffer = aligned_alloc(PAGE, PAGE);
+	int other = ck_ok(open(MNT "/f", O_RDWR | O_DIRECT));
+
+	memset(buffer, 'd', PAGE);
+	ck_assert_int_eq(pwrite(other, buffer, PAGE, 0), PAGE);
+	ck_bytes(0, 'd', PAGE);
+	memset(buffer, 0, PAGE);
+	ck_assert_int_eq(pread(other, buffer, PAGE, 0), PAGE);
+	ck_assert_int_eq(buffer[PAGE - 1], 'd');
+	ck_assert_int_eq(pwrite(other, buffer + 1, 10, 7), 10);
+	close(other);
+	free(buffer);
+}
+END_TEST
+
+START_TEST(file_size_limit)
+{
+	struct rlimit limit = { 10 * PAGE, RLIM_INFINITY };
+	char data[3 * PAGE] = "";
+	pid_t pid = spawn();
+
+	if (!pid) {
+		signal(SIGXFSZ, SIG_IGN);
+		ck_ok(setrlimit(RLIMIT_FSIZE, &limit));
+		ck_assert_int_eq(pwrite(fd, data, sizeof(data), 9 * PAGE), PAGE);
+		ck_errno(pwrite(fd, data, 1, 10 * PAGE), EFBIG);
+		ck_errno(ftruncate(fd, 10 * PAGE + 1), EFBIG);
+		ck_errno(fallocate(fd, 0, 9 * PAGE, PAGE + 1), EFBIG);
+		ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 9 * PAGE, PAGE + 1));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(size_of(), 10 * PAGE);
+}
+END_TEST
+
+/* Advice, drop_caches and readahead neither lose a page nor make one. */
+START_TEST(advice)
+{
+	put(0, 'k', 20 * PAGE);
+	ck_ok(ftruncate(fd, 40 * PAGE));
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 22 * PAGE, 2 * PAGE));
+	ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED), 0);
+	readahead(fd, 0, 40 * PAGE);
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "3"), 0);
+	ck_assert_int_eq(pages_of(), 22);
+	ck_bytes(0, 'k', 20 * PAGE);
+	ck_bytes(20 * PAGE, 0, 20 * PAGE);
+	ck_assert_int_eq(pages_of(), 22);
+}
+END_TEST
+
+START_TEST(leases)
+{
+	int other = ck_ok(open(MNT "/f", O_RDONLY));
+
+	close(fd);
+	ck_ok(fcntl(other, F_SETLEASE, F_RDLCK));
+	ck_assert_int_eq(fcntl(other, F_GETLEASE), F_RDLCK);
+	signal(SIGIO, SIG_IGN);
+	ck_errno(open(MNT "/f", O_WRONLY | O_NONBLOCK), EWOULDBLOCK);
+	ck_ok(fcntl(other, F_SETLEASE, F_UNLCK));
+	fd = ck_ok(open(MNT "/f", O_WRONLY | O_NONBLOCK));
+	close(other);
+}
+END_TEST
+
+/* Readers beside a writer see whole the bytes that were there before or after. */
+static void *rewrite(void *arg)
+{
+	char data[8 * PAGE];
+	long i;
+
+	for (i = 0; i < 400; i++) {
+		memset(data, 'A' + i % 26, sizeof(data));
+		ck_assert_int_eq(pwrite(fd, data, sizeof(data), 0), sizeof(data));
+		if (i % 8 == 7 && arg)
+			ck_ok(ftruncate(fd, 0));
+	}
+	return NULL;
+}
+
+START_TEST(readers_and_writer)
+{
+	pthread_t thread;
+	char data[8 * PAGE];
+	ssize_t n, i;
+	int round;
+
+	rewrite(NULL);
+	ck_assert_int_eq(pthread_create(&thread, NULL, rewrite, (void *)1), 0);
+	for (round = 0; round < 400; round++) {
+		n = pread(fd, data, sizeof(data), 0);
+		ck_assert_int_ge(n, 0);
+		for (i = 0; i < n; i += 64)
+			ck_assert(!data[i] || (data[i] >= 'A' && data[i] <= 'Z'));
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ramfs_data");
+	TCase *tc = tcase_create("data");
+
+	tcase_add_checked_fixture(tc, up, down);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, read_and_write);
+	tcase_add_test(tc, edges);
+	tcase_add_test(tc, vectors_and_faults);
+	tcase_add_test(tc, sparse);
+	tcase_add_test(tc, seek);
+	tcase_add_test(tc, truncate_);
+	tcase_add_test(tc, fallocate_plain);
+	tcase_add_test(tc, fallocate_all_or_nothing);
+	tcase_add_test(tc, punch);
+	tcase_add_test(tc, zero_range);
+	tcase_add_test(tc, map_shared);
+	tcase_add_test(tc, map_limit);
+	tcase_add_test(tc, map_private);
+	tcase_add_test(tc, map_and_self);
+	tcase_add_test(tc, map_times);
+	tcase_add_test(tc, all_at_once);
+	tcase_add_test(tc, splice_);
+	tcase_add_test(tc, direct);
+	tcase_add_test(tc, file_size_limit);
+	tcase_add_test(tc, advice);
+	tcase_add_test(tc, leases);
+	tcase_add_test(tc, readers_and_writer);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
