@@ -111,15 +111,19 @@ START_TEST(unknown_parameter_is_told)
 }
 END_TEST
 
+/* The first load of all taints the kernel, which it logs with the module's name. */
+static void taint(void)
+{
+	ck_assert_int_eq(module_load("kmk_minimal", ""), 0);
+	ck_assert_int_eq(module_unload("kmk_minimal"), 0);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("modules");
 	TCase *tc = tcase_create("life");
 
-	/* the first load of all taints the kernel, which it logs with the module's name */
-	module_load("kmk_minimal", "");
-	module_unload("kmk_minimal");
-
+	tcase_add_unchecked_fixture(tc, taint, NULL);
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_hundred_cycles, 0, MODULES);
 	tcase_add_test(tc, all_together);
