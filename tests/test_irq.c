@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "kmktest.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <kmodkit/irq_events.h>
 #include <limits.h>
@@ -88,6 +89,39 @@ static void assert_nothing_left(void)
 	ck_assert(!file_has("/proc/interrupts", "kmk_irq"));
 	ck_assert(!file_has("/proc/interrupts", "simulated"));
 	ck_assert(!file_has("/proc/misc", "irq_events"));
+}
+
+/* Does the kernel run handlers of real lines in threads? */
+static bool threaded(void)
+{
+	return file_has("/proc/cmdline", " threadirqs") ||
+	       file_has("/proc/version", "PREEMPT_RT");
+}
+
+/* Is there a thread for the handler of @line? */
+static bool has_thread(int line)
+{
+	char comm[32], text[32];
+	struct dirent *entry;
+	bool found = false;
+	FILE *file;
+	DIR *proc;
+
+	snprintf(comm, sizeof(comm), "irq/%d-kmk_irq\n", line);
+	proc = opendir("/proc");
+	ck_assert_ptr_nonnull(proc);
+	while (!found && (entry = readdir(proc))) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		found = fgets(text, sizeof(text), file) && !strcmp(text, comm);
+		fclose(file);
+	}
+	closedir(proc);
+	return found;
 }
 
 /* The interrupts, of all CPUs, of the line that @name is a user of. */
@@ -319,6 +353,8 @@ START_TEST(in_proc_interrupts)
 	trigger("17");
 	ck_assert_int_eq(handled_for("kmk_irq"), 17);
 	ck_assert_int_eq(count(), 17);
+	/* In hard-IRQ context, whatever the kernel does with other lines. */
+	ck_assert(!has_thread(slurp_number(ATTR("irq"))));
 }
 END_TEST
 
@@ -1068,6 +1104,7 @@ START_TEST(shared_with_the_keyboard)
 	ck_ok(ioperm(KBD_DATA, 5, 1));
 	load(_i ? "claim=1" : "");
 	ck_assert(file_has("/proc/interrupts", "i8042, kmk_irq"));
+	ck_assert(has_thread(1) == threaded());
 	fd = open_events(0);
 	before = handled_for("i8042, kmk_irq");
 	for (i = 1; i <= 50; i++) {
