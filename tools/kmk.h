@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
+#include <time.h>
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -51,6 +51,9 @@ void sysfs_write(const char *path, const char *module, const char *text);
 
 /* Whether @fd is a terminal that can erase and move. */
 bool on_terminal(int fd);
+
+/* Seconds from @start, of CLOCK_MONOTONIC, to now. */
+double seconds_since(const struct timespec *start);
 
 /* A number from 0 to 2^64-1: decimal, 0x or 0 for hexadecimal and octal. */
 bool parse_number(const char *text, uint64_t *number);

@@ -127,24 +127,22 @@ struct view {
 	uint64_t missed;
 	int lines;		/* on the terminal now */
 	uint64_t count, before;
-	struct timespec at;	/* when @count was read */
+	struct timespec at;	/* when @before was the count */
 	double rate;
+	struct timespec drawn;
 };
 
 static void update_rate(struct view *view)
 {
-	struct timespec now;
-	double seconds;
+	const double seconds = seconds_since(&view->at);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	seconds = (now.tv_sec - view->at.tv_sec) + (now.tv_nsec - view->at.tv_nsec) / 1e9;
 	view->count = sysfs_number(SYSFS "count", MODULE);
 	if (view->at.tv_sec && seconds < 1)
 		return;
 	if (view->at.tv_sec)
 		view->rate = (view->count - view->before) / seconds;
 	view->before = view->count;
-	view->at = now;
+	clock_gettime(CLOCK_MONOTONIC, &view->at);
 }
 
 static void draw(struct view *view)
@@ -171,6 +169,7 @@ static void draw(struct view *view)
 	if (fflush(stdout))
 		err(KMK_FAILED, "standard output");
 	view->lines = rows + 1;
+	clock_gettime(CLOCK_MONOTONIC, &view->drawn);
 }
 
 static void watch_live(struct watch *watch)
@@ -189,7 +188,9 @@ static void watch_live(struct watch *watch)
 			view.latest[view.events++ % ARRAY_SIZE(view.latest)] = seen[i];
 			view.missed += seen[i].missed;
 		}
-		draw(&view);
+		/* Many at once are read rather than drawn. */
+		if (!n || !watch->left || seconds_since(&view.drawn) > 0.1)
+			draw(&view);
 	}
 }
 

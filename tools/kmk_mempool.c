@@ -55,14 +55,6 @@ static struct {
 	double shown;		/* at this many seconds; 0: not yet */
 } progress;
 
-static double seconds_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) + (now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
 static void progress_show(uint64_t done, uint64_t all)
 {
 	static const char full[] = "########################################";

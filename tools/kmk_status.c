@@ -5,6 +5,7 @@
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <kmk/version.h>
@@ -93,11 +94,12 @@ static void print_node(const char *path)
 static void print_module(const char *name, const struct module_state *state,
 			 const char *const nodes[2])
 {
+	bool has_nodes = state->loaded && nodes[0];
 	size_t i;
 
-	printf("%-12s %-10s %-8s", name, state->loaded ? "loaded" : "not loaded",
-	       state->version[0] ? state->version : "-");
-	for (i = 0; state->loaded && i < 2 && nodes[i]; i++)
+	printf("%-12s %-10s %-*s", name, state->loaded ? "loaded" : "not loaded",
+	       has_nodes ? 8 : 0, state->version[0] ? state->version : "-");
+	for (i = 0; has_nodes && i < 2 && nodes[i]; i++)
 		print_node(nodes[i]);
 	putchar('\n');
 }

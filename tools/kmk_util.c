@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 bool module_loaded(const char *module)
@@ -80,6 +81,14 @@ bool on_terminal(int fd)
 	const char *terminal = getenv("TERM");
 
 	return isatty(fd) && terminal && strcmp(terminal, "dumb");
+}
+
+double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) + (now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
 bool parse_number(const char *text, uint64_t *number)
