@@ -5,7 +5,7 @@
 
 # KDIR alone says which kernel it is; KVER alone says where Debian puts its headers.
 ifdef KDIR
-KVER ?= $(shell cat '$(KDIR)/include/config/kernel.release' 2>/dev/null || uname -r)
+KVER ?= $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null),$(shell uname -r))
 endif
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build

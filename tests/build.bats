@@ -36,7 +36,7 @@ setup_file() {
 }
 
 @test "make install and make uninstall, below INSTALL_MOD_PATH" {
-	kver=$(cat "$kdir/include/config/kernel.release")
+	kver=$(basename "$(dirname "$kdir")")
 	run make -C "$src" KDIR="$kdir" INSTALL_MOD_PATH="$BATS_FILE_TMPDIR/root" install
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -94,6 +94,6 @@ setup_file() {
 	[ "$status" -eq 0 ]
 	for target in install dkms clean demo shell check check-kernels lint; do
 		[[ $output == *"make $target"* ]]
-		make -n -C "$src" KDIR="$kdir" "$target" > /dev/null
+		grep -qE "^$target:" "$src/Makefile"
 	done
 }
