@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdbool.h>
 #include <time.h>
 
 #include "bench.h"
+#include "bench_mark.h"
+
+#define mark(which) ({ asm volatile("nopl %c0(%%rax)" : : "i" (which)); })
 
 void bench_die(const char *what)
 {
@@ -9,7 +13,7 @@ void bench_die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-unsigned long long bench_clock(void)
+static unsigned long long now(void)
 {
 	struct timespec now;
 
@@ -17,37 +21,57 @@ unsigned long long bench_clock(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-void bench_emit(const char *work, const char *side, int round, unsigned long ops,
-		unsigned long long ns)
+/* $BENCH_PROFILE is WORK:SIDE. */
+static bool profiled(const char *work, const char *side)
 {
+	const char *wanted = getenv("BENCH_PROFILE");
+	size_t len = strlen(work);
+
+	return wanted && !strncmp(wanted, work, len) && wanted[len] == ':' &&
+		!strcmp(wanted + len + 1, side);
+}
+
+unsigned long long bench_begin(const char *work, const char *side, int round)
+{
+	if (round >= 0 && profiled(work, side))
+		mark(BENCH_MARK_BEGIN);
+	return now();
+}
+
+static void emit(const char *work, const char *side, int round, unsigned long ops,
+		 unsigned long long ns)
+{
+	if (round < 0)
+		return;
 	printf("{\"work\": \"%s\", \"side\": \"%s\", \"round\": %d, \"ops\": %lu, \"ns\": %llu}\n",
 	       work, side, round, ops, ns);
 	fflush(stdout);
 }
 
-static unsigned long long turn(const struct bench_side *side, unsigned long ops)
+void bench_end(const char *work, const char *side, int round, unsigned long ops,
+	       unsigned long long begin)
 {
-	unsigned long long start;
+	unsigned long long ns = now() - begin;
 
-	if (side->prepare)
-		side->prepare(ops);
-	start = bench_clock();
-	side->run(ops);
-	return bench_clock() - start;
+	if (profiled(work, side))
+		mark(BENCH_MARK_END);
+	emit(work, side, round, ops, ns);
 }
 
-/* The first turn of each only warms up. */
+/* Each contender has its turn, then each the next; the first round only warms up. */
 void bench_compare(const char *work, unsigned long ops, const struct bench_side *sides, size_t nr)
 {
+	unsigned long long begin;
 	int round;
 	size_t i;
 
 	for (round = -1; round < BENCH_ROUNDS; round++) {
 		for (i = 0; i < nr; i++) {
-			unsigned long long ns = turn(&sides[i], ops);
-
-			if (round >= 0)
-				bench_emit(work, sides[i].name, round, ops, ns);
+			if (sides[i].prepare)
+				sides[i].prepare(ops);
+			begin = bench_begin(work, sides[i].name, round);
+			sides[i].run(ops);
+			bench_end(work, sides[i].name, round, ops, begin);
 		}
 	}
 }
@@ -65,10 +89,8 @@ void bench_relay(const char *path)
 		file = fopen(path, "re");
 		if (!file)
 			bench_die(path);
-		while (fscanf(file, "%31s %31s %lu %llu", work, side, &ops, &ns) == 4) {
-			if (round >= 0)
-				bench_emit(work, side, round, ops, ns);
-		}
+		while (fscanf(file, "%31s %31s %lu %llu", work, side, &ops, &ns) == 4)
+			emit(work, side, round, ops, ns);
 		if (ferror(file))
 			bench_die(path);
 		fclose(file);

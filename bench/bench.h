@@ -48,9 +48,14 @@ struct bench_side {
 /* How often each contender has its turn. */
 #define BENCH_ROUNDS 7
 
-unsigned long long bench_clock(void);
-void bench_emit(const char *work, const char *side, int round, unsigned long ops,
-		unsigned long long ns);
+/*
+ * Around what is timed: bench_begin() returns the time that bench_end() wants.
+ * A round below 0 only warms up and is not told.
+ */
+unsigned long long bench_begin(const char *work, const char *side, int round);
+void bench_end(const char *work, const char *side, int round, unsigned long ops,
+	       unsigned long long begin);
+
 void bench_compare(const char *work, unsigned long ops, const struct bench_side *sides, size_t nr);
 void bench_relay(const char *path);
 void bench_die(const char *what) __attribute__((noreturn));

@@ -35,18 +35,18 @@ static int round_now;
 
 /* phase(work, ops) statement: time the statement, and say what it cost. */
 struct timer {
-	unsigned long long start;
+	unsigned long long begin;
 	bool done;
 };
 
 static void phase_end(struct timer *timer, const char *work, unsigned long ops)
 {
-	bench_emit(work, type, round_now, ops, bench_clock() - timer->start);
+	bench_end(work, type, round_now, ops, timer->begin);
 	timer->done = true;
 }
 
 #define phase(work, ops)						\
-	for (struct timer timer_ = { .start = bench_clock() };		\
+	for (struct timer timer_ = { .begin = bench_begin(work, type, round_now) }; \
 	     !timer_.done; phase_end(&timer_, work, ops))
 
 #define for_each_file(i) for (unsigned int i = 0; i < FILES; i++)

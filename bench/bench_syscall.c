@@ -44,7 +44,7 @@ static void add_run(unsigned long ops)
 static void batch_run(unsigned long ops)
 {
 	struct custom_syscall_data calls[BATCH];
-	int32_t errors[BATCH];
+	__s32 errors[BATCH];
 	struct custom_syscall_batch batch = {
 		.calls = (uintptr_t)calls,
 		.errors = (uintptr_t)errors,
