@@ -9,12 +9,15 @@
  *   is used and given back after it is gone (super.c);
  * - pages come into a file only through file.c, whole, uptodate and dirty, and
  *   leave it only by truncation, so mapping->nrpages is what the file costs;
- * - a directory keeps an index from stable offsets to its dentries (dir.c).
+ * - a directory keeps an index from stable offsets to its dentries (dir.c);
+ * - extended attributes and ACLs (xattr.c, acl.c), charged in pages to i_blocks,
+ *   as long symbolic links are.
  *
  * Locks, outermost first; there are none of our own:
  *   s_umount (write)      changes of the limits (remount)
  *   i_rwsem of directory  its index; its names
- *   i_rwsem of file       size; pages added by write; all removal of pages
+ *   i_rwsem of file       size; pages added by write; all removal of pages;
+ *                         attributes, which RCU lets others read
  *   invalidate_lock       read: pages added by a fault; write: their removal
  * With both of the last held for writing nobody adds pages, so the difference
  * in nrpages around a truncation is exactly what it freed.
@@ -38,6 +41,9 @@
 
 /* A symbolic link shorter than this is stored in its inode. */
 #define CRAMFS_INLINE_LINK	56
+
+/* i_blocks counts in these, whatever the device */
+#define CRAMFS_SECTORS_PER_PAGE	(PAGE_SIZE / 512)
 
 /* What is left is one number, so that taking is exact among any takers. */
 struct cramfs_limit {
@@ -95,6 +101,8 @@ struct cramfs_inode {
 		struct cramfs_dir dir;
 		char link[CRAMFS_INLINE_LINK];
 	};
+	struct hlist_head xattrs;
+	size_t xattr_bytes;		/* with those of the ACLs */
 	struct timespec64 btime;
 	struct inode vfs_inode;
 };
@@ -111,8 +119,10 @@ static inline struct cramfs_sb *CRAMFS_SB(const struct super_block *sb)
 
 /* inode.c */
 struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
-			       struct inode *dir, umode_t mode, dev_t dev);
-struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const char *target);
+			       struct inode *dir, const struct qstr *name, umode_t mode,
+			       dev_t dev);
+struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const struct qstr *name,
+			      const char *target);
 struct inode *cramfs_alloc_inode(struct super_block *sb);
 void cramfs_free_inode(struct inode *inode);
 void cramfs_evict_inode(struct inode *inode);
@@ -127,6 +137,39 @@ void cramfs_truncate(struct inode *inode, loff_t size);
 extern const struct address_space_operations cramfs_aops;
 extern const struct file_operations cramfs_file_operations;
 extern const struct inode_operations cramfs_file_inode_operations;
+
+/* xattr.c */
+int cramfs_charge_xattr(struct inode *inode, ssize_t delta);
+ssize_t cramfs_listxattr(struct dentry *dentry, char *buffer, size_t size);
+int cramfs_init_security(struct inode *inode, struct inode *dir, const struct qstr *name);
+void cramfs_free_xattrs(struct inode *inode);
+extern const struct xattr_handler *cramfs_xattr_handlers[];
+
+/* acl.c */
+#ifdef CONFIG_FS_POSIX_ACL
+bool cramfs_has_acl(const struct inode *inode, int type);
+int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_acl *acl, int type);
+int cramfs_init_acl(struct inode *inode, struct inode *dir);
+#else
+static inline int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+				 struct posix_acl *acl, int type)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline bool cramfs_has_acl(const struct inode *inode, int type)
+{
+	return false;
+}
+
+static inline int cramfs_init_acl(struct inode *inode, struct inode *dir)
+{
+	return 0;
+}
+#endif
+
+/* export.c */
+extern const struct export_operations cramfs_export_operations;
 
 /* dir.c */
 void cramfs_init_dir(struct inode *inode);

@@ -231,8 +231,9 @@ static int add_name(struct inode *dir, struct dentry *dentry, struct inode *inod
 static int cramfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
 			umode_t mode, dev_t dev)
 {
-	struct inode *inode = cramfs_new_inode(idmap, dir->i_sb, dir, mode, dev);
+	struct inode *inode;
 
+	inode = cramfs_new_inode(idmap, dir->i_sb, dir, &dentry->d_name, mode, dev);
 	return IS_ERR(inode) ? PTR_ERR(inode) : add_name(dir, dentry, inode);
 }
 
@@ -255,7 +256,7 @@ static struct dentry *cramfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
 static int cramfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
 			  const char *target)
 {
-	struct inode *inode = cramfs_new_link(idmap, dir, target);
+	struct inode *inode = cramfs_new_link(idmap, dir, &dentry->d_name, target);
 
 	return IS_ERR(inode) ? PTR_ERR(inode) : add_name(dir, dentry, inode);
 }
@@ -263,7 +264,7 @@ static int cramfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct den
 static int cramfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file *file,
 			  umode_t mode)
 {
-	struct inode *inode = cramfs_new_inode(idmap, dir->i_sb, dir, mode, 0);
+	struct inode *inode = cramfs_new_inode(idmap, dir->i_sb, dir, NULL, mode, 0);
 
 	if (IS_ERR(inode))
 		return finish_open_simple(file, PTR_ERR(inode));
@@ -348,7 +349,8 @@ static struct dentry *new_whiteout(struct mnt_idmap *idmap, struct inode *dir,
 {
 	struct dentry *whiteout;
 
-	*inode = cramfs_new_inode(idmap, dir->i_sb, dir, S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV);
+	*inode = cramfs_new_inode(idmap, dir->i_sb, dir, &dentry->d_name, S_IFCHR | WHITEOUT_MODE,
+				  WHITEOUT_DEV);
 	if (IS_ERR(*inode))
 		return ERR_CAST(*inode);
 	whiteout = d_alloc(dentry->d_parent, &dentry->d_name);
@@ -427,6 +429,7 @@ KMK_INODE_OP(rename, cramfs_rename);
 KMK_INODE_OP(tmpfile, cramfs_tmpfile);
 KMK_INODE_OP(setattr, cramfs_setattr);
 KMK_INODE_OP(getattr, cramfs_getattr);
+KMK_INODE_OP(set_acl, cramfs_set_acl);
 
 const struct inode_operations cramfs_dir_inode_operations = {
 	.create		= kmk_op(cramfs_create),
@@ -441,4 +444,6 @@ const struct inode_operations cramfs_dir_inode_operations = {
 	.tmpfile	= kmk_op(cramfs_tmpfile),
 	.setattr	= kmk_op(cramfs_setattr),
 	.getattr	= kmk_op(cramfs_getattr),
+	.set_acl	= kmk_op(cramfs_set_acl),
+	.listxattr	= cramfs_listxattr,
 };

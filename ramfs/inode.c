@@ -2,13 +2,11 @@
 /* kmk_ramfs: inodes of every kind, symbolic links and attributes. See cramfs.h. */
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "cramfs.h"
-
-/* i_blocks counts in these, whatever the device */
-#define SECTORS_PER_PAGE	(PAGE_SIZE / 512)
 
 static struct kmem_cache *inode_cache;
 
@@ -32,7 +30,7 @@ void cramfs_free_inode(struct inode *inode)
 /* What the inode costs in pages: its page cache, and what i_blocks counts beside it. */
 static unsigned long inode_pages(const struct inode *inode)
 {
-	return READ_ONCE(inode->i_data.nrpages) + inode->i_blocks / SECTORS_PER_PAGE;
+	return READ_ONCE(inode->i_data.nrpages) + READ_ONCE(inode->i_blocks) / CRAMFS_SECTORS_PER_PAGE;
 }
 
 void cramfs_evict_inode(struct inode *inode)
@@ -46,6 +44,7 @@ void cramfs_evict_inode(struct inode *inode)
 		cramfs_give(&csb->pages, pages);
 	if (S_ISDIR(inode->i_mode))
 		cramfs_destroy_dir(inode);
+	cramfs_free_xattrs(inode);
 	cramfs_give(&csb->inodes, 1);
 }
 
@@ -57,6 +56,12 @@ int cramfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr 
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;
+	/* the one step that can fail comes first */
+	if (attr->ia_valid & ATTR_MODE) {
+		err = posix_acl_chmod(idmap, dentry, attr->ia_mode);
+		if (err)
+			return err;
+	}
 	if ((attr->ia_valid & ATTR_SIZE) && attr->ia_size != inode->i_size) {
 		cramfs_truncate(inode, attr->ia_size);
 		/* truncate(2) leaves the times to us, ftruncate(2) gives them */
@@ -73,7 +78,7 @@ int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct ksta
 	struct inode *inode = d_inode(path->dentry);
 
 	generic_fillattr(idmap, mask, inode, stat);
-	stat->blocks = (u64)inode_pages(inode) * SECTORS_PER_PAGE;
+	stat->blocks = (u64)inode_pages(inode) * CRAMFS_SECTORS_PER_PAGE;
 	if (mask & STATX_BTIME) {
 		stat->btime = CRAMFS_I(inode)->btime;
 		stat->result_mask |= STATX_BTIME;
@@ -83,32 +88,43 @@ int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct ksta
 
 KMK_INODE_OP(setattr, cramfs_setattr);
 KMK_INODE_OP(getattr, cramfs_getattr);
+KMK_INODE_OP(set_acl, cramfs_set_acl);
 
 const struct inode_operations cramfs_file_inode_operations = {
 	.setattr	= kmk_op(cramfs_setattr),
 	.getattr	= kmk_op(cramfs_getattr),
+	.set_acl	= kmk_op(cramfs_set_acl),
+	.listxattr	= cramfs_listxattr,
 };
 
 static const struct inode_operations cramfs_special_inode_operations = {
 	.setattr	= kmk_op(cramfs_setattr),
 	.getattr	= kmk_op(cramfs_getattr),
+	.set_acl	= kmk_op(cramfs_set_acl),
+	.listxattr	= cramfs_listxattr,
 };
 
 static const struct inode_operations cramfs_link_inode_operations = {
 	.get_link	= simple_get_link,
 	.setattr	= kmk_op(cramfs_setattr),
 	.getattr	= kmk_op(cramfs_getattr),
+	.listxattr	= cramfs_listxattr,
 };
 
 /*
- * A new inode with one link, two if a directory: -ENOSPC at the limit, -ENOMEM
- * without memory. A symbolic link has no target yet.
+ * A new inode with one link, two if a directory, that is going to be @name in
+ * @dir: -ENOSPC at a limit, -ENOMEM without memory, or what a security module
+ * says. An O_TMPFILE has no name, the root no directory either; a symbolic link
+ * has no target yet.
  */
 struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
-			       struct inode *dir, umode_t mode, dev_t dev)
+			       struct inode *dir, const struct qstr *name, umode_t mode,
+			       dev_t dev)
 {
 	struct cramfs_sb *csb = CRAMFS_SB(sb);
+	struct cramfs_inode *ci;
 	struct inode *inode;
+	int err;
 
 	if (!cramfs_take(&csb->inodes, 1))
 		return ERR_PTR(-ENOSPC);
@@ -121,7 +137,10 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 	inode->i_ino = atomic64_inc_return(&csb->last_ino);
 	inode->i_generation = csb->generation;
 	inode_init_owner(idmap, inode, dir, mode);
-	CRAMFS_I(inode)->btime = simple_inode_init_ts(inode);
+	ci = CRAMFS_I(inode);
+	ci->btime = simple_inode_init_ts(inode);
+	INIT_HLIST_HEAD(&ci->xattrs);
+	ci->xattr_bytes = 0;
 
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -145,18 +164,27 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 		inode->i_op = &cramfs_special_inode_operations;
 		init_special_inode(inode, mode, dev);
 	}
+
+	err = cramfs_init_acl(inode, dir);
+	if (!err && dir)
+		err = cramfs_init_security(inode, dir, name);
+	if (err) {
+		iput(inode);
+		return ERR_PTR(err);
+	}
 	return inode;
 }
 
 /* A symbolic link to @target; a long one costs a page. */
-struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const char *target)
+struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const struct qstr *name,
+			      const char *target)
 {
 	struct cramfs_sb *csb = CRAMFS_SB(dir->i_sb);
 	size_t size = strlen(target) + 1;
 	struct cramfs_inode *ci;
 	struct inode *inode;
 
-	inode = cramfs_new_inode(idmap, dir->i_sb, dir, S_IFLNK | 0777, 0);
+	inode = cramfs_new_inode(idmap, dir->i_sb, dir, name, S_IFLNK | 0777, 0);
 	if (IS_ERR(inode))
 		return inode;
 	ci = CRAMFS_I(inode);
@@ -168,7 +196,7 @@ struct inode *cramfs_new_link(struct mnt_idmap *idmap, struct inode *dir, const 
 			iput(inode);
 			return ERR_PTR(-ENOSPC);
 		}
-		inode->i_blocks = SECTORS_PER_PAGE;
+		inode->i_blocks += CRAMFS_SECTORS_PER_PAGE;
 		inode->i_link = kmemdup(target, size, GFP_KERNEL_ACCOUNT);
 		if (!inode->i_link) {
 			iput(inode);

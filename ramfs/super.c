@@ -286,9 +286,13 @@ static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = RAMFS_MAGIC;
 	sb->s_op = &cramfs_super_operations;
 	sb->s_time_gran = 1;
+	sb->s_export_op = &cramfs_export_operations;
+	sb->s_xattr = cramfs_xattr_handlers;
 	sb->s_flags |= SB_NOSEC;
+	if (IS_ENABLED(CONFIG_FS_POSIX_ACL))
+		sb->s_flags |= SB_POSIXACL;
 
-	root = cramfs_new_inode(&nop_mnt_idmap, sb, NULL, S_IFDIR | options->mode, 0);
+	root = cramfs_new_inode(&nop_mnt_idmap, sb, NULL, NULL, S_IFDIR | options->mode, 0);
 	if (IS_ERR(root))
 		return PTR_ERR(root);
 	root->i_uid = options->uid;
@@ -389,6 +393,7 @@ static struct file_system_type cramfs_type = {
 	.init_fs_context = cramfs_init_fs_context,
 	.parameters	= cramfs_parameters,
 	.kill_sb	= cramfs_kill_sb,
+	.fs_flags	= FS_USERNS_MOUNT | FS_ALLOW_IDMAP,
 };
 
 /* The kernel itself takes any name, and stops with a BUG at one that has a dot. */

@@ -215,8 +215,8 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 
 /*
  * Inode operations: KMK_INODE_OP(op, fn) after the function, which has the newest
- * kernel's type; kmk_op(fn) in the table.
- * 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
+ * kernel's type; kmk_op(fn) in the table. The same for ->set of a xattr handler.
+ * 6.2: ->set_acl takes a dentry. 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define KMK_INODE_OP(op, fn) KMK_INODE_OP_##op(fn)
@@ -270,9 +270,50 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 			    struct kstat *stat, u32 mask, unsigned int flags)	\
 	{ return fn(idmap, path, stat, mask, flags); }				\
 	static_assert(1)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define KMK_INODE_OP_set_acl(fn)						\
+	static int __maybe_unused kmk_##fn(struct mnt_idmap *idmap,		\
+					   struct inode *inode,			\
+					   struct posix_acl *acl, int type)	\
+	{									\
+		struct dentry *dentry = d_find_any_alias(inode);		\
+		int err = fn(idmap, dentry, acl, type);				\
+										\
+		dput(dentry);							\
+		return err;							\
+	}									\
+	static_assert(1)
+#else
+#define KMK_INODE_OP_set_acl(fn)						\
+	static int kmk_##fn(struct mnt_idmap *idmap, struct dentry *dentry,	\
+			    struct posix_acl *acl, int type)			\
+	{ return fn(idmap, dentry, acl, type); }				\
+	static_assert(1)
+#endif
+#define KMK_XATTR_SET(fn)							\
+	static int kmk_##fn(const struct xattr_handler *handler,		\
+			    struct mnt_idmap *idmap, struct dentry *dentry,	\
+			    struct inode *inode, const char *name,		\
+			    const void *value, size_t size, int flags)		\
+	{ return fn(handler, idmap, dentry, inode, name, value, size, flags); }	\
+	static_assert(1)
 #else
 #define KMK_INODE_OP(op, fn) static_assert(1)
+#define KMK_XATTR_SET(fn) static_assert(1)
 #define kmk_op(fn) fn
+#endif
+
+/* 6.2: ACLs have system calls of their own inside the kernel, and need no xattr handler. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define posix_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, d_inode(dentry), mode)
+#ifdef CONFIG_FS_POSIX_ACL
+#define KMK_POSIX_ACL_XATTR_HANDLERS	\
+	&posix_acl_access_xattr_handler,	\
+	&posix_acl_default_xattr_handler,
+#endif
+#endif
+#ifndef KMK_POSIX_ACL_XATTR_HANDLERS
+#define KMK_POSIX_ACL_XATTR_HANDLERS
 #endif
 
 /* Page cache */

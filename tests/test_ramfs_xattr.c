@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0
+/* kmk_ramfs: extended attributes, ACLs, file handles, user namespaces, idmapped mounts. */
+#define _GNU_SOURCE
+#include "ramfs.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#define F MNT "/f"
+
+static void up(void)
+{
+	cramfs_up();
+	close(new_file(F));
+}
+
+START_TEST(xattr_basic)
+{
+	struct stat st = stat_of(F), after;
+	char value[100] = "", list[200];
+
+	ck_errno(getxattr(F, "user.a", value, sizeof(value)), ENODATA);
+	ck_assert_int_eq(listxattr(F, list, sizeof(list)), 0);
+	ck_ok(setxattr(F, "user.a", "hello", 5, 0));
+	ck_assert_int_eq(getxattr(F, "user.a", value, sizeof(value)), 5);
+	ck_assert_str_eq(value, "hello");
+	ck_assert_int_eq(getxattr(F, "user.a", NULL, 0), 5);
+	ck_errno(getxattr(F, "user.a", value, 4), ERANGE);
+	wait_until((setxattr(F, "user.a", "bye", 3, 0), after = stat_of(F),
+		    memcmp(&st.st_ctim, &after.st_ctim, sizeof(st.st_ctim))));
+	ck_assert_mem_eq(&st.st_mtim, &after.st_mtim, sizeof(st.st_mtim));
+	ck_assert_int_eq(getxattr(F, "user.a", value, sizeof(value)), 3);
+	ck_ok(setxattr(F, "user.empty", "", 0, 0));
+	ck_assert_int_eq(getxattr(F, "user.empty", value, sizeof(value)), 0);
+
+	ck_errno(setxattr(F, "user.a", "x", 1, XATTR_CREATE), EEXIST);
+	ck_errno(setxattr(F, "user.none", "x", 1, XATTR_REPLACE), ENODATA);
+	ck_errno(setxattr(F, "user.none", "x", 1, 4), EINVAL);
+	ck_errno(removexattr(F, "user.none"), ENODATA);
+	ck_errno(setxattr(F, "user.", "x", 1, 0), EINVAL);
+	ck_errno(setxattr(F, "other.a", "x", 1, 0), EOPNOTSUPP);
+	ck_errno(setxattr(F, "user.a", BAD_POINTER, 10, 0), EFAULT);
+	ck_ok(setxattr(F, "trusted.t", "t", 1, 0));
+	ck_ok(setxattr(F, "security.s", "s", 1, 0));
+	ck_ok(setxattr(F, "user.b", "b", 1, XATTR_CREATE));
+	ck_ok(removexattr(F, "user.b"));
+	ck_errno(getxattr(F, "user.b", value, sizeof(value)), ENODATA);
+
+	ck_assert_int_eq(listxattr(F, NULL, 0), 7 + 11 + 10 + 11);
+	ck_errno(listxattr(F, list, 38), ERANGE);
+	ck_assert_int_eq(listxattr(F, list, sizeof(list)), 39);
+	ck_assert_ptr_nonnull(memmem(list, 39, "user.a", 7));
+	ck_assert_ptr_nonnull(memmem(list, 39, "user.empty", 11));
+	ck_assert_ptr_nonnull(memmem(list, 39, "trusted.t", 10));
+	ck_assert_ptr_nonnull(memmem(list, 39, "security.s", 11));
+
+	/* user. is for files and directories, the others for all */
+	ck_ok(symlink("f", MNT "/l"));
+	ck_errno(lsetxattr(MNT "/l", "user.a", "x", 1, 0), EPERM);
+	ck_ok(lsetxattr(MNT "/l", "trusted.a", "x", 1, 0));
+	ck_assert_int_eq(lgetxattr(MNT "/l", "trusted.a", value, 100), 1);
+	ck_ok(mkdir(MNT "/d", 0755));
+	ck_ok(setxattr(MNT "/d", "user.a", "x", 1, 0));
+	ck_ok(rename(F, MNT "/g"));
+	ck_assert_int_eq(getxattr(MNT "/g", "user.a", value, 100), 3);
+}
+END_TEST
+
+START_TEST(xattr_rights)
+{
+	pid_t pid;
+
+	ck_ok(setxattr(F, "trusted.t", "t", 1, 0));
+	ck_ok(setxattr(F, "user.u", "u", 1, 0));
+	pid = spawn();
+	if (!pid) {
+		char list[100];
+
+		drop_root();
+		ck_assert_int_eq(listxattr(F, list, sizeof(list)), 7);
+		ck_assert_str_eq(list, "user.u");
+		ck_errno(getxattr(F, "trusted.t", list, 10), ENODATA);
+		ck_errno(setxattr(F, "trusted.t", "x", 1, 0), EPERM);
+		ck_errno(setxattr(F, "user.u", "x", 1, 0), EACCES);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+}
+END_TEST
+
+/* They count against the size: in whole pages for each inode, and all come back. */
+START_TEST(xattr_limits)
+{
+	static char value[65537];
+	char name[300] = "user.";
+	int i;
+
+	memset(value, 'v', sizeof(value));
+	ck_assert_int_eq(pages_used(), 0);
+	ck_ok(setxattr(F, "user.small", "x", 1, 0));
+	ck_assert_int_eq(pages_used(), 1);
+	ck_assert_int_eq(stat_of(F).st_blocks, 8);
+	ck_ok(setxattr(F, "user.small2", "x", 1, 0));
+	ck_assert_int_eq(pages_used(), 1);
+	ck_ok(setxattr(F, "user.big", value, 65536, 0));
+	ck_assert_int_eq(pages_used(), 17);
+	ck_assert_int_eq(stat_of(F).st_blocks, 17 * 8);
+	ck_errno(setxattr(F, "user.big", value, 65537, 0), E2BIG);
+	memset(name + 5, 'n', 250);
+	ck_ok(setxattr(F, name, "x", 1, 0));
+	name[255] = 'n';
+	ck_errno(setxattr(F, name, "x", 1, 0), ERANGE);
+
+	/* at the limit: the old value stays */
+	ck_ok(setxattr(F, "user.big2", value, 65536, 0));
+	ck_ok(setxattr(F, "user.big3", value, 65536, 0));
+	ck_errno(setxattr(F, "user.big4", value, 65536, 0), ENOSPC);
+	ck_errno(setxattr(F, "user.small", value, 65536, 0), ENOSPC);
+	ck_assert_int_eq(getxattr(F, "user.small", value, 10), 1);
+	ck_assert_int_eq(value[0], 'x');
+	ck_assert_int_eq(getxattr(F, "user.big4", NULL, 0) == -1 ? errno : 0, ENODATA);
+	ck_ok(setxattr(F, "user.big", "s", 1, 0));
+	ck_assert_int_eq(pages_used(), 33);
+	ck_ok(removexattr(F, "user.big2"));
+	ck_ok(removexattr(F, "user.big3"));
+	ck_assert_int_eq(pages_used(), 1);
+
+	for (i = 0; i < 100; i++) {
+		sprintf(name, "user.%d", i);
+		ck_ok(setxattr(F, name, value, 1000, 0));
+	}
+	ck_assert_int_ge(pages_used(), 100 * 1000 / PAGE);
+	ck_ok(unlink(F));
+	ck_assert_int_eq(pages_used(), 0);
+}
+END_TEST
+
+/* Readers see the old value or the new one, whole. */
+static void *xattr_writer(void *stop)
+{
+	char value[2000];
+	int i;
+
+	for (i = 0; !__atomic_load_n((int *)stop, __ATOMIC_RELAXED); i++) {
+		memset(value, 'a' + i % 26, sizeof(value));
+		ck_ok(setxattr(F, "user.x", value, 1 + i % sizeof(value), 0));
+		if (i % 10 == 9)
+			ck_ok(removexattr(F, "user.x"));
+	}
+	return NULL;
+}
+
+START_TEST(xattr_under_load)
+{
+	char value[2000], list[100];
+	pthread_t thread;
+	int stop = 0, i;
+	ssize_t n, k;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, xattr_writer, &stop), 0);
+	for (i = 0; i < 2000; i++) {
+		n = getxattr(F, "user.x", value, sizeof(value));
+		ck_assert(n > 0 || errno == ENODATA);
+		for (k = 1; k < n; k++)
+			ck_assert_msg(value[k] == value[0], "torn");
+		n = listxattr(F, list, sizeof(list));
+		ck_assert(n == 0 || n == 7);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ck_ok(unlink(F));
+	ck_assert_int_eq(pages_used(), 0);
+}
+END_TEST
+
+/* ACLs, in the form that the system call takes */
+
+struct acl_entry {
+	uint16_t tag, perm;
+	uint32_t id;
+};
+
+struct acl {
+	uint32_t version;
+	struct acl_entry entries[8];
+};
+
+#define ACCESS "system.posix_acl_access"
+#define DEFAULT "system.posix_acl_default"
+
+static struct acl acl_of(int user, int named, uint32_t id, int group, int mask, int other)
+{
+	return (struct acl){ 2, {
+		{ 1, user, -1 }, { 2, named, id }, { 4, group, -1 }, { 16, mask, -1 },
+		{ 32, other, -1 },
+	} };
+}
+
+#define ACL_BYTES (4 + 5 * 8)
+
+START_TEST(acl_access)
+{
+	struct acl acl = acl_of(7, 6, 65534, 0, 7, 0), got, trivial = { 2, {
+		{ 1, 6, -1 }, { 4, 4, -1 }, { 32, 4, -1 } } };
+	char list[100];
+	pid_t pid;
+
+	ck_ok(chmod(F, 0600));
+	ck_errno(getxattr(F, ACCESS, &got, sizeof(got)), ENODATA);
+	ck_ok(setxattr(F, ACCESS, &acl, ACL_BYTES, 0));
+	ck_assert_int_eq(stat_of(F).st_mode & 0777, 0770);
+	ck_assert_int_eq(getxattr(F, ACCESS, &got, sizeof(got)), ACL_BYTES);
+	ck_assert_mem_eq(&got, &acl, ACL_BYTES);
+	ck_assert_int_eq(listxattr(F, list, sizeof(list)), sizeof(ACCESS));
+	ck_assert_str_eq(list, ACCESS);
+	ck_assert_int_eq(pages_used(), 1);
+
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		ck_assert_int_eq(access(F, R_OK | W_OK), 0);
+		ck_assert_int_eq(access(F, X_OK), -1);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+
+	/* chmod changes the mask */
+	ck_ok(chmod(F, 0640));
+	ck_assert_int_eq(getxattr(F, ACCESS, &got, sizeof(got)), ACL_BYTES);
+	ck_assert_int_eq(got.entries[3].perm, 4);
+	ck_assert_int_eq(got.entries[0].perm, 6);
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		_exit(access(F, R_OK) == 0 && access(F, W_OK) == -1 ? 0 : 1);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+
+	/* one that says no more than the mode is none */
+	ck_ok(setxattr(F, ACCESS, &trivial, 4 + 3 * 8, 0));
+	ck_assert_int_eq(stat_of(F).st_mode & 0777, 0644);
+	ck_errno(getxattr(F, ACCESS, &got, sizeof(got)), ENODATA);
+	ck_assert_int_eq(pages_used(), 0);
+	ck_ok(setxattr(F, ACCESS, &acl, ACL_BYTES, 0));
+	ck_ok(removexattr(F, ACCESS));
+	ck_assert_int_eq(pages_used(), 0);
+	ck_errno(setxattr(F, DEFAULT, &acl, ACL_BYTES, 0), EACCES);
+	acl.version = 3;
+	ck_errno(setxattr(F, ACCESS, &acl, ACL_BYTES, 0), EOPNOTSUPP);
+}
+END_TEST
+
+START_TEST(acl_default)
+{
+	struct acl acl = acl_of(7, 7, 65534, 5, 7, 0), got;
+
+	umask(077);
+	ck_ok(mkdir(MNT "/d", 0755));
+	ck_assert_int_eq(stat_of(MNT "/d").st_mode & 0777, 0700);
+	ck_ok(setxattr(MNT "/d", DEFAULT, &acl, ACL_BYTES, 0));
+
+	/* with a default ACL the umask has no say */
+	close(ck_ok(open(MNT "/d/f", O_CREAT | O_RDWR, 0666)));
+	ck_assert_int_eq(stat_of(MNT "/d/f").st_mode & 0777, 0660);
+	ck_assert_int_eq(getxattr(MNT "/d/f", ACCESS, &got, sizeof(got)), ACL_BYTES);
+	ck_assert_int_eq(got.entries[3].perm, 6);
+	ck_assert_int_eq(got.entries[1].perm, 7);
+	ck_errno(getxattr(MNT "/d/f", DEFAULT, &got, sizeof(got)), ENODATA);
+	ck_ok(mkdir(MNT "/d/sub", 0777));
+	ck_assert_int_eq(getxattr(MNT "/d/sub", DEFAULT, &got, sizeof(got)), ACL_BYTES);
+	ck_assert_mem_eq(&got, &acl, ACL_BYTES);
+	ck_assert_int_eq(getxattr(MNT "/d/sub", ACCESS, &got, sizeof(got)), ACL_BYTES);
+	ck_ok(mknod(MNT "/d/fifo", S_IFIFO | 0600, 0));
+	ck_assert_int_eq(stat_of(MNT "/d/fifo").st_mode & 0777, 0600);
+	ck_ok(symlink("f", MNT "/d/l"));
+	close(ck_ok(open(MNT "/d", O_TMPFILE | O_RDWR, 0666)));
+
+	/* the limit holds for inherited ones too, and leaves nothing behind */
+	ck_assert_int_eq(cramfs_remount("size=16k"), 0);
+	ck_assert_int_eq(pages_used(), 4);
+	ck_errno(open(MNT "/d/g", O_CREAT | O_RDWR, 0666), ENOSPC);
+	ck_assert(!exists(MNT "/d/g"));
+	ck_assert_int_eq(pages_used(), 4);
+	ck_ok(removexattr(MNT "/d", DEFAULT));
+	close(ck_ok(open(MNT "/d/g", O_CREAT | O_RDWR, 0666)));
+	ck_assert_int_eq(stat_of(MNT "/d/g").st_mode & 0777, 0600);
+}
+END_TEST
+
+/* File handles */
+
+struct handle {
+	struct file_handle fh;
+	unsigned char room[128];
+};
+
+static int handle_of(const char *path, struct handle *h)
+{
+	int mount_id;
+
+	h->fh.handle_bytes = sizeof(h->room);
+	return name_to_handle_at(AT_FDCWD, path, &h->fh, &mount_id, 0);
+}
+
+START_TEST(file_handles)
+{
+	int dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY)), fd;
+	struct handle f, g, d, small = { .fh.handle_bytes = 4 };
+	char text[10] = "";
+	struct stat st;
+
+	ck_assert_int_eq(spew(F, "handle"), 0);
+	ck_ok(mkdir(MNT "/d", 0755));
+	ck_ok(handle_of(F, &f));
+	ck_ok(handle_of(F, &g));
+	ck_assert_mem_eq(&f, &g, sizeof(f.fh) + f.fh.handle_bytes);
+	ck_ok(handle_of(MNT "/d", &d));
+	ck_errno(name_to_handle_at(AT_FDCWD, F, &small.fh, &(int){ 0 }, 0), EOVERFLOW);
+	ck_assert_uint_eq(small.fh.handle_bytes, f.fh.handle_bytes);
+
+	fd = ck_ok(open_by_handle_at(dir, &f.fh, O_RDONLY));
+	ck_assert_int_eq(read(fd, text, 10), 6);
+	ck_assert_str_eq(text, "handle");
+	close(fd);
+
+	/* wherever it moves */
+	ck_ok(rename(F, MNT "/d/moved"));
+	fd = ck_ok(open_by_handle_at(dir, &f.fh, O_RDWR));
+	ck_ok(fstat(fd, &st));
+	ck_assert_uint_eq(st.st_ino, stat_of(MNT "/d/moved").st_ino);
+	ck_assert_int_eq(pwrite(fd, "HANDLE", 6, 0), 6);
+	close(fd);
+	ck_assert(file_has(MNT "/d/moved", "HANDLE"));
+	ck_ok(link(MNT "/d/moved", MNT "/link"));
+	ck_ok(unlink(MNT "/d/moved"));
+	close(ck_ok(open_by_handle_at(dir, &f.fh, O_RDONLY)));
+	fd = ck_ok(open_by_handle_at(dir, &d.fh, O_RDONLY | O_DIRECTORY));
+	ck_errno(openat(fd, "moved", O_RDONLY), ENOENT);
+	close(fd);
+
+	/* gone is gone, also while somebody has it open */
+	fd = ck_ok(open(MNT "/link", O_RDONLY));
+	ck_ok(unlink(MNT "/link"));
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	close(fd);
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	close(new_file(F));
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	ck_ok(rmdir(MNT "/d"));
+	ck_errno(open_by_handle_at(dir, &d.fh, O_RDONLY), ESTALE);
+
+	/* one that was never given out */
+	ck_ok(handle_of(F, &f));
+	f.room[f.fh.handle_bytes - 1] ^= 1;
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	f.room[f.fh.handle_bytes - 1] ^= 1;
+	f.fh.handle_bytes -= 4;
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	f.fh.handle_bytes += 4;
+	f.fh.handle_type = 1;
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	close(dir);
+}
+END_TEST
+
+/* A handle of one mount means nothing to the next, which has the same inode numbers. */
+START_TEST(handle_of_another_mount)
+{
+	struct handle f;
+	int dir;
+
+	ck_ok(handle_of(F, &f));
+	ck_assert_int_eq(cramfs_umount(), 0);
+	ck_assert_int_eq(cramfs_mount(NULL), 0);
+	close(new_file(F));
+	dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY));
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	close(dir);
+}
+END_TEST
+
+static void *unlink_loop(void *stop)
+{
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
+		unlink(F);
+		close(open(F, O_CREAT | O_RDWR, 0644));
+	}
+	return NULL;
+}
+
+START_TEST(handles_under_load)
+{
+	int stop = 0, i, fd, dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY));
+	pthread_t thread;
+	struct handle f;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, unlink_loop, &stop), 0);
+	for (i = 0; i < 1000; i++) {
+		if (handle_of(F, &f))
+			continue;
+		fd = open_by_handle_at(dir, &f.fh, O_RDWR);
+		ck_assert(fd >= 0 || errno == ESTALE);
+		if (fd >= 0)
+			close(fd);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	close(dir);
+	unlink(F);
+	ck_assert_int_eq(inodes_used(), 1);
+}
+END_TEST
+
+/* User namespaces */
+
+static void enter_userns(void)
+{
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	char map[64];
+
+	/* whose files in /proc are root's again, since it was root itself */
+	ck_ok(prctl(PR_SET_DUMPABLE, 1));
+	ck_ok(unshare(CLONE_NEWUSER | CLONE_NEWNS));
+	spew("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	ck_assert_int_eq(spew("/proc/self/uid_map", map), 0);
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	ck_assert_int_eq(spew("/proc/self/gid_map", map), 0);
+}
+
+START_TEST(user_namespace)
+{
+	pid_t pid;
+
+	mkdir("/tmp/userns", 0777);
+	chmod("/tmp/userns", 0777);
+	pid = spawn();
+	if (!pid) {
+		struct statvfs st;
+
+		drop_root();
+		enter_userns();
+		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", "uid=5"), -EINVAL);
+		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", NULL), 0);
+		/* limited, though nobody said so, and owned by who mounted */
+		ck_ok(statvfs("/tmp/userns", &st));
+		ck_assert_uint_gt(st.f_blocks, 0);
+		ck_assert_uint_gt(st.f_files, 0);
+		ck_assert_int_eq(stat_of("/tmp/userns").st_uid, 0);
+		close(new_file("/tmp/userns/x"));
+		ck_errno(mknod("/tmp/userns/null", S_IFCHR | 0666, 0x103), EPERM);
+		ck_errno(chown("/tmp/userns/x", 1, 1), EINVAL);
+		ck_ok(setxattr("/tmp/userns/x", "user.a", "x", 1, 0));
+		ck_errno(setxattr("/tmp/userns/x", "trusted.a", "x", 1, 0), EPERM);
+		ck_ok(umount2("/tmp/userns", 0));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	rmdir("/tmp/userns");
+}
+END_TEST
+
+/* Idmapped mounts: the files of user 1000 are seen as those of 2000 */
+
+#ifndef MOUNT_ATTR_IDMAP
+#define MOUNT_ATTR_IDMAP 0x00100000
+#endif
+#define SYS_OPEN_TREE 428
+#define SYS_MOVE_MOUNT 429
+#define SYS_MOUNT_SETATTR 442
+
+START_TEST(idmapped)
+{
+	struct {
+		uint64_t set, clear, propagation, userns_fd;
+	} attr = { .set = MOUNT_ATTR_IDMAP };
+	int pipes[2], tree, err;
+	char path[64];
+	pid_t pid;
+
+	ck_ok(pipe(pipes));
+	pid = spawn();
+	if (!pid) {
+		ck_ok(unshare(CLONE_NEWUSER));
+		ck_assert_int_eq(write(pipes[1], "x", 1), 1);
+		pause();
+	}
+	ck_assert_int_eq(read(pipes[0], path, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	ck_assert_int_eq(spew(path, "1000 2000 1"), 0);
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+	ck_assert_int_eq(spew(path, "1000 2000 1"), 0);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	attr.userns_fd = ck_ok(open(path, O_RDONLY));
+
+	ck_ok(chown(MNT, 1000, 1000));
+	ck_ok(chown(F, 1000, 1000));
+	tree = ck_ok(syscall(SYS_OPEN_TREE, AT_FDCWD, MNT, 1 | O_CLOEXEC));
+	err = syscall(SYS_MOUNT_SETATTR, tree, "", 0x1000, &attr, sizeof(attr)) ? errno : 0;
+	kill(pid, 9);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(err, 0);
+	mkdir("/tmp/idmapped", 0755);
+	ck_ok(syscall(SYS_MOVE_MOUNT, tree, "", AT_FDCWD, "/tmp/idmapped", 4));
+	close(tree);
+
+	ck_assert_int_eq(stat_of("/tmp/idmapped/f").st_uid, 2000);
+	pid = spawn();
+	if (!pid) {
+		ck_ok(setresgid(2000, 2000, 2000));
+		ck_ok(setresuid(2000, 2000, 2000));
+		ck_assert_int_eq(spew("/tmp/idmapped/f", "mine"), 0);
+		close(new_file("/tmp/idmapped/new"));
+		ck_ok(mkdir("/tmp/idmapped/dir", 0755));
+		ck_ok(symlink("x", "/tmp/idmapped/link"));
+		ck_ok(chmod("/tmp/idmapped/f", 0600));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(stat_of(MNT "/new").st_uid, 1000);
+	ck_assert_int_eq(stat_of(MNT "/new").st_gid, 1000);
+	ck_assert_int_eq(stat_of(MNT "/dir").st_uid, 1000);
+	ck_assert_int_eq(stat_of(MNT "/link").st_uid, 1000);
+	/* one that has no place in the map makes nothing there */
+	ck_errno(open("/tmp/idmapped/root", O_CREAT | O_RDWR, 0644), EOVERFLOW);
+	close((int)attr.userns_fd);
+	ck_ok(umount2("/tmp/idmapped", 0));
+}
+END_TEST
+
+static bool has_idmapped(void)
+{
+	errno = 0;
+	syscall(SYS_MOUNT_SETATTR, -1, NULL, 0, NULL, 0);
+	return errno != ENOSYS;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("ramfs_xattr");
+	TCase *tc = tcase_create("xattr");
+
+	tcase_add_checked_fixture(tc, up, cramfs_down);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, xattr_basic);
+	tcase_add_test(tc, xattr_rights);
+	tcase_add_test(tc, xattr_limits);
+	tcase_add_test(tc, xattr_under_load);
+	tcase_add_test(tc, acl_access);
+	tcase_add_test(tc, acl_default);
+	tcase_add_test(tc, file_handles);
+	tcase_add_test(tc, handle_of_another_mount);
+	tcase_add_test(tc, handles_under_load);
+	tcase_add_test(tc, user_namespace);
+	if (has_idmapped())
+		tcase_add_test(tc, idmapped);
+	else
+		skip_test("idmapped", "the kernel has no idmapped mounts");
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
