@@ -40,6 +40,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/stat.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uio.h>
@@ -496,8 +497,8 @@ static int __init check_parameters(void)
 		pr_err("ring_size=%u: give 1 to %u\n", ring_size, RING_SIZE_MAX);
 		return -EINVAL;
 	}
-	if (!mode || mode > 0777) {
-		pr_err("mode=0%o: give permissions in octal, 0001 to 0777\n", mode);
+	if (mode > 0777) {
+		pr_err("mode=0%o: give permissions in octal, 0 to 0777\n", mode);
 		return -EINVAL;
 	}
 	return 0;
@@ -568,7 +569,7 @@ static int __init kmk_irq_init(void)
 	if (err)
 		goto free_slots;
 
-	irq_events_device.mode = mode;
+	irq_events_device.mode = S_IFCHR | mode;	/* a misc device takes 0 for "the default" */
 	err = misc_register(&irq_events_device);
 	if (err) {
 		pr_err("/dev/irq_events cannot be made (error %d): unload what has that name\n",

@@ -191,7 +191,6 @@ static const struct {
 	{ "ring_size=4294967296", -ERANGE, NULL },
 	{ "ring_size=-1", -EINVAL, NULL },
 	{ "ring_size=many", -EINVAL, NULL },
-	{ "mode=0", -EINVAL, "mode=00: give permissions in octal" },
 	{ "mode=01000", -EINVAL, "mode=01000: give permissions" },
 	{ "mode=0177777", -EINVAL, "mode=0177777: give permissions" },
 	{ "mode=666", -EINVAL, "mode=01232: give permissions" },
@@ -220,12 +219,18 @@ END_TEST
 
 START_TEST(mode_of_the_node)
 {
+	static const unsigned int modes[] = { 0, 0444, 0777 };
+	char parameters[32];
 	struct stat st;
+	size_t i;
 
-	load("irq=-1 mode=0444");
-	ck_ok(stat(DEV, &st));
-	ck_assert_uint_eq(st.st_mode & 07777, 0444);
-	unload();
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		snprintf(parameters, sizeof(parameters), "irq=-1 mode=0%o", modes[i]);
+		load(parameters);
+		ck_ok(stat(DEV, &st));
+		ck_assert_uint_eq(st.st_mode & 07777, modes[i]);
+		unload();
+	}
 }
 END_TEST
 
