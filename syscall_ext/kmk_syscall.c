@@ -50,24 +50,32 @@ static_assert(offsetof(struct custom_syscall_batch, count) == 16);
 static_assert(offsetof(struct custom_syscall_batch, size) == 20);
 static_assert(sizeof(struct custom_syscall_uring) == 16);
 
-/* Operations that neither sleep nor call a function. */
-static __always_inline bool computes(u64 operation)
-{
-	return operation >= CUSTOM_SYSCALL_ADD && operation <= CUSTOM_SYSCALL_IDENTIFIER;
-}
+/* What compute() and compute_in_place() say of a call that is not for them. */
+#define NOT_COMPUTED 1
 
-static __always_inline int compute(struct custom_syscall_data *data)
+/* The operations that neither sleep nor call a function. */
+static __always_inline int compute(u64 operation, u64 parameter1, u64 parameter2, s64 *result)
 {
-	u64 value = CUSTOM_SYSCALL_SYSTEM_ID;
-	bool overflow = false;
+	u64 value;
 
-	if (data->operation == CUSTOM_SYSCALL_ADD)
-		overflow = check_add_overflow(data->parameter1, data->parameter2, &value);
-	else if (data->operation == CUSTOM_SYSCALL_MULTIPLY)
-		overflow = check_mul_overflow(data->parameter1, data->parameter2, &value);
-	if (overflow || value > S64_MAX)
+	switch (operation) {
+	case CUSTOM_SYSCALL_ADD:
+		if (check_add_overflow(parameter1, parameter2, &value))
+			return -EOVERFLOW;
+		break;
+	case CUSTOM_SYSCALL_MULTIPLY:
+		if (check_mul_overflow(parameter1, parameter2, &value))
+			return -EOVERFLOW;
+		break;
+	case CUSTOM_SYSCALL_IDENTIFIER:
+		value = CUSTOM_SYSCALL_SYSTEM_ID;
+		break;
+	default:
+		return NOT_COMPUTED;
+	}
+	if (value > S64_MAX)
 		return -EOVERFLOW;
-	data->result = value;
+	*result = value;
 	return 0;
 }
 
@@ -114,8 +122,10 @@ static s64 uptime_ms(void)
 
 static int perform(struct custom_syscall_data *data, bool nonblock)
 {
-	if (computes(data->operation))
-		return compute(data);
+	int ret = compute(data->operation, data->parameter1, data->parameter2, &data->result);
+
+	if (ret != NOT_COMPUTED)
+		return ret;
 
 	switch (data->operation) {
 	case CUSTOM_SYSCALL_UPTIME:
@@ -128,26 +138,8 @@ static int perform(struct custom_syscall_data *data, bool nonblock)
 	}
 }
 
-/* The hot path knows the size; fetching the fields that count is all it takes. */
-static int fetch(struct custom_syscall_data *data,
-		 const struct custom_syscall_data __user *from)
-{
-	if (!user_read_access_begin(from, sizeof(*from)))
-		return -EFAULT;
-	unsafe_get_user(data->operation, &from->operation, fault);
-	unsafe_get_user(data->parameter1, &from->parameter1, fault);
-	unsafe_get_user(data->parameter2, &from->parameter2, fault);
-	user_read_access_end();
-	return 0;
-
-fault:
-	user_read_access_end();
-	return -EFAULT;
-}
-
-/* The same for a structure of another version than ours. */
-static int fetch_other(void *to, size_t known, size_t least,
-		       const void __user *from, size_t size)
+/* A structure of which this module knows @known bytes and a program @size. */
+static int fetch(void *to, size_t known, size_t least, const void __user *from, size_t size)
 {
 	if (size < least)
 		return -EINVAL;
@@ -161,10 +153,7 @@ static int call(struct custom_syscall_data __user *from, size_t size, bool nonbl
 	struct custom_syscall_data data;
 	int ret;
 
-	if (likely(size == sizeof(data)))
-		ret = fetch(&data, from);
-	else
-		ret = fetch_other(&data, sizeof(data), CUSTOM_SYSCALL_DATA_SIZE_VER0, from, size);
+	ret = fetch(&data, sizeof(data), CUSTOM_SYSCALL_DATA_SIZE_VER0, from, size);
 	if (ret)
 		return ret;
 	ret = perform(&data, nonblock);
@@ -174,52 +163,78 @@ static int call(struct custom_syscall_data __user *from, size_t size, bool nonbl
 }
 
 /*
- * The hot path of a batch: as many calls as only compute, from the first one
- * on, without leaving user memory in between. Returns how many it has done; the
- * next one sleeps, calls a function, is unknown, or faults.
+ * The hot path: a call of our own version that only computes, made where it
+ * lies. User access is open, so nothing may be called here. What faults is left
+ * to call(), too, which finds the fault again and reports it.
  */
-static u32 batch_compute(struct custom_syscall_data __user *calls, s32 __user *errors,
-			 u32 count, u32 *succeeded)
+static __always_inline int compute_in_place(struct custom_syscall_data __user *call)
 {
-	struct custom_syscall_data data;
-	u32 good = 0, i = 0;
+	u64 operation, parameter1, parameter2;
+	s64 result;
+	int ret;
+
+	unsafe_get_user(operation, &call->operation, fault);
+	unsafe_get_user(parameter1, &call->parameter1, fault);
+	unsafe_get_user(parameter2, &call->parameter2, fault);
+	ret = compute(operation, parameter1, parameter2, &result);
+	if (!ret)
+		unsafe_put_user(result, &call->result, fault);
+	return ret;
+
+fault:
+	return NOT_COMPUTED;
+}
+
+static int call_ours(struct custom_syscall_data __user *from, bool nonblock)
+{
+	int ret = NOT_COMPUTED;
+
+	if (user_access_begin(from, sizeof(*from))) {
+		ret = compute_in_place(from);
+		user_access_end();
+	}
+	return ret == NOT_COMPUTED ? call(from, sizeof(*from), nonblock) : ret;
+}
+
+/* As many calls as can be computed in place, from the first one on: how many. */
+static u32 batch_in_place(struct custom_syscall_data __user *calls, s32 __user *errors,
+			  u32 count, u32 *failed)
+{
+	u32 i = 0, bad = 0;
 
 	if (!user_access_begin(calls, array_size(count, sizeof(*calls))))
 		return 0;
 	for (; i < count; i++) {
-		int error;
+		int error = compute_in_place(&calls[i]);
 
-		unsafe_get_user(data.operation, &calls[i].operation, fault);
-		if (!computes(data.operation))
+		if (error == NOT_COMPUTED)
 			break;
-		unsafe_get_user(data.parameter1, &calls[i].parameter1, fault);
-		unsafe_get_user(data.parameter2, &calls[i].parameter2, fault);
-		error = compute(&data);
-		if (!error)
-			unsafe_put_user(data.result, &calls[i].result, fault);
-		unsafe_put_user(error, &errors[i], fault);
-		good += !error;
+		if (likely(!error)) {
+			unsafe_put_user(0, &errors[i], fault);
+		} else {
+			unsafe_put_user(error, &errors[i], fault);
+			bad++;
+		}
 	}
 fault:
 	user_access_end();
-	*succeeded += good;
+	*failed += bad;
 	return i;
 }
 
 /*
- * @nonblock: -EAGAIN when a call would sleep. The calls before it only compute,
- * so the whole batch can be made again where it may sleep.
+ * @nonblock: -EAGAIN when a call would sleep. No call before it has had any
+ * effect but on its own result, so the whole batch can be made again.
  */
 static int batch(const struct custom_syscall_batch __user *from, size_t size, bool nonblock)
 {
 	struct custom_syscall_batch batch;
 	void __user *calls;
 	s32 __user *errors;
-	u32 i = 0, succeeded = 0;
-	bool stop = false;
+	u32 i = 0, failed = 0;
 	int ret;
 
-	ret = fetch_other(&batch, sizeof(batch), CUSTOM_SYSCALL_BATCH_SIZE_VER0, from, size);
+	ret = fetch(&batch, sizeof(batch), CUSTOM_SYSCALL_BATCH_SIZE_VER0, from, size);
 	if (ret)
 		return ret;
 	if (batch.count > CUSTOM_SYSCALL_BATCH_MAX || batch.size < CUSTOM_SYSCALL_DATA_SIZE_VER0)
@@ -231,31 +246,33 @@ static int batch(const struct custom_syscall_batch __user *from, size_t size, bo
 	if (!access_ok(errors, array_size(batch.count, sizeof(*errors))))
 		return -EFAULT;
 
-	while (i < batch.count) {
-		int error = -ECANCELED;
-
-		if (batch.size == sizeof(struct custom_syscall_data) && !stop) {
-			i += batch_compute(calls + i * batch.size, errors + i,
-					   batch.count - i, &succeeded);
-			if (i == batch.count)
-				break;
-		}
-		if (!stop)
-			error = call(calls + i * batch.size, batch.size, nonblock);
-		if (error == -EAGAIN)
-			return error;
-		if (put_user(error, errors + i))
+	ret = 0;
+	while (i < batch.count && ret != -EINTR) {
+		if (batch.size == sizeof(struct custom_syscall_data))
+			i += batch_in_place(calls + i * batch.size, errors + i,
+					    batch.count - i, &failed);
+		if (i == batch.count)
+			break;
+		ret = call(calls + i * batch.size, batch.size, nonblock);
+		if (ret == -EAGAIN)
+			return ret;
+		if (put_user(ret, &errors[i++]))
 			return -EFAULT;
-		succeeded += !error;
-		stop |= error == -EINTR;
-		i++;
+		if (ret)
+			failed++;
 		cond_resched();
 	}
-	return succeeded;
+	for (; i < batch.count; i++, failed++)
+		if (put_user(-ECANCELED, &errors[i]))
+			return -EFAULT;
+	return batch.count - failed;
 }
 
 static int command(unsigned int cmd, void __user *argument, bool nonblock)
 {
+	if (likely(cmd == CUSTOM_SYSCALL))
+		return call_ours(argument, nonblock);
+
 	/* A command is known by all but its size, which tells the version. */
 	switch (cmd & ~IOCSIZE_MASK) {
 	case CUSTOM_SYSCALL & ~IOCSIZE_MASK:
