@@ -25,6 +25,7 @@
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -256,22 +257,36 @@ static void log_append(struct record *new)
 		record_put(record);
 }
 
+/* Printable ASCII but for the backslash, which begins an escape. */
 static bool plain(u8 c)
 {
 	return c >= ' ' && c < 0x7f && c != '\\';
 }
 
+/* The same of each byte of a word: a condition that fails sets a top bit. */
+static bool all_plain(unsigned long w)
+{
+	return !((w | (w - REPEAT_BYTE(' ')) | (w + REPEAT_BYTE(1)) |
+		  ((w ^ REPEAT_BYTE('\\')) - REPEAT_BYTE(1))) & REPEAT_BYTE(0x80));
+}
+
 /*
- * Bytes at @text that may be shown as they are: ASCII without control
- * characters and the backslash, or one UTF-8 character that is not a control
- * (U+0080 to U+009F drive terminals too). 0: the first byte must be escaped.
+ * Bytes at @text that may be shown as they are: plain ones, or one UTF-8
+ * character that is not a control (U+0080 to U+009F drive terminals too).
+ * 0: the first byte must be escaped.
  */
 static size_t printable(const u8 *text, size_t len)
 {
+	unsigned long word;
 	unicode_t c;
 	size_t n = 0;
 	int bytes;
 
+	for (; len - n >= sizeof(word); n += sizeof(word)) {
+		memcpy(&word, text + n, sizeof(word));
+		if (!all_plain(word))
+			break;
+	}
 	while (n < len && plain(text[n]))
 		n++;
 	if (n || isascii(text[0]))
@@ -280,46 +295,47 @@ static size_t printable(const u8 *text, size_t len)
 	return bytes > 0 && c >= 0xa0 ? bytes : 0;
 }
 
-/* Write @text to @to so that it stays on its line, and return the end. */
-static char *escape(char *to, const char *text, size_t len)
+/*
+ * Write the first bytes of @text to @*to, so that they stay on their line:
+ * what is printable, or else one byte as \xHH. Returns how many they are.
+ */
+static size_t escape(char **to, const char *text, size_t len)
 {
-	while (len) {
-		size_t n = printable(text, len);
+	size_t n = printable(text, len);
 
-		if (n) {
-			memcpy(to, text, n);
-			to += n;
-		} else {
-			n = 1;
-			*to++ = '\\';
-			*to++ = 'x';
-			to = hex_byte_pack(to, *text);
-		}
-		text += n;
-		len -= n;
+	if (n) {
+		memcpy(*to, text, n);
+		*to += n;
+		return n;
 	}
-	return to;
+	*(*to)++ = '\\';
+	*(*to)++ = 'x';
+	*to = hex_byte_pack(*to, *text);
+	return 1;
 }
 
 /*
- * Write the non-empty lines of @text to @to as entries. Counts them in @lines
- * and returns the end, or NULL when a line is too long.
+ * Write the non-empty lines of @text to @to as entries; the last byte of @text
+ * is a newline. Counts them in @lines and returns the end, or NULL when a line
+ * is too long.
  */
 static char *render(char *to, const char *text, size_t len, u32 *lines)
 {
-	const char *end = text + len;
+	const char *end = text + len, *line = text;
 
-	for (*lines = 0; text < end; text++) {
-		const char *line = text;
-
-		text = memchr(line, '\n', end - line) ?: end;
-		if (text - line > LINE_MAX)
-			return NULL;
-		if (text == line)
-			continue;
-		to = escape(to, line, text - line);
-		*to++ = '\n';
-		++*lines;
+	*lines = 0;
+	while (text < end) {
+		if (*text != '\n') {
+			text += escape(&to, text, end - text);
+			if (text - line > LINE_MAX)
+				return NULL;
+		} else {
+			if (text > line) {
+				*to++ = '\n';
+				++*lines;
+			}
+			line = ++text;
+		}
 	}
 	return to;
 }
@@ -335,16 +351,17 @@ static ssize_t kmk_proc_write(struct file *file, const char __user *from,
 	if (len > WRITE_MAX)
 		return -E2BIG;
 
-	/* The text as written, then the entries; a last line may lack its newline. */
-	text = kvmalloc(len + ESCAPED * len + 1, GFP_KERNEL);
+	/* The text as written and, in case the last line lacks it, a newline; its entries. */
+	text = kvmalloc((len + 1) + (ESCAPED * len + 1), GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
 	ret = -EFAULT;
 	if (copy_from_user(text, from, len))
 		goto free_text;
-	entries = text + len;
+	text[len] = '\n';
+	entries = text + len + 1;
 	ret = -EMSGSIZE;
-	end = render(entries, text, len, &lines);
+	end = render(entries, text, len + 1, &lines);
 	if (!end)
 		goto free_text;
 	ret = len;
@@ -493,17 +510,24 @@ static void evict_pollers(void)
 
 static int __init greeting_init(void)
 {
-	size_t len = strlen(greeting);
-	char *end;
+	const char *from = greeting;
+	size_t len = strlen(from);
+	char *to;
 
 	if (!len)
 		return 0;
 	log_greeting = record_alloc(ESCAPED * len + 1);
 	if (!log_greeting)
 		return -ENOMEM;
-	end = escape(log_greeting->text, greeting, len);
-	*end++ = '\n';
-	log_greeting->size = end - log_greeting->text;
+	to = log_greeting->text;
+	while (len) {
+		size_t n = escape(&to, from, len);
+
+		from += n;
+		len -= n;
+	}
+	*to++ = '\n';
+	log_greeting->size = to - log_greeting->text;
 	return 0;
 }
 

@@ -429,22 +429,34 @@ END_TEST
 
 /* ---- escaping ---- */
 
+/* Every byte, at every place of a word and of the words beside it. */
 START_TEST(every_byte)
 {
-	int c;
+	const int size = 25;
+	int c, i;
 
 	load_quiet();
 	for (c = 0; c < 256; c++) {
-		char line[3] = { '<', c, '>' }, shown[16];
+		char written[25 * 26], shown[25 * 32], one[8], *seen;
+		size_t n = 0, used = 0;
 
 		if (c == '\n')
 			continue;
-		ck_assert_int_eq(write_once(line, 3), 3);
-		if (c >= ' ' && c < 0x7f && c != '\\')
-			snprintf(shown, sizeof(shown), "<%c>\n", c);
-		else
-			snprintf(shown, sizeof(shown), "<\\x%02x>\n", c);
-		ck_assert_msg(file_has(FILE_PATH, shown), "byte %#x", c);
+		snprintf(one, sizeof(one), c >= ' ' && c < 0x7f && c != '\\' ? "%c" : "\\x%02x", c);
+		for (i = 0; i < size; i++) {
+			memset(written + used, '~' - i % 2 * ('~' - ' '), size);
+			written[used + i] = c;
+			n += snprintf(shown + n, sizeof(shown) - n, "%.*s%s%.*s\n",
+				      i, written + used, one,
+				      size - i - 1, written + used + i + 1);
+			used += size;
+			written[used++] = '\n';
+		}
+		ck_assert_int_eq(write_once(written, used), used);
+		seen = slurp(FILE_PATH);
+		ck_assert_uint_ge(strlen(seen), n);
+		ck_assert_msg(!strcmp(seen + strlen(seen) - n, shown), "byte %#x", c);
+		free(seen);
 	}
 	unload();
 }
