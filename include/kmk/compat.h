@@ -129,8 +129,8 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 
 /* io_uring */
 
-/* 5.19 added ->uring_cmd(), 6.1 is the first that opens it to all. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+/* 5.19 added ->uring_cmd(); 6.3, and 6.1.22, gave io_uring_cmd_done() the flags. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 22)
 #define KMK_HAVE_URING_CMD
 
 /* 6.8 split struct io_uring_cmd off linux/io_uring.h. */
@@ -140,8 +140,8 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #include <linux/io_uring.h>
 #endif
 
-/* 6.5 replaced the pointer to the payload by one to the whole entry. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+/* 6.4 replaced the pointer to the payload by one to the whole entry. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define kmk_uring_cmd_payload(ioucmd) ((const void *)(ioucmd)->sqe->cmd)
 #else
 #define kmk_uring_cmd_payload(ioucmd) ((ioucmd)->cmd)
