@@ -49,7 +49,16 @@
 struct cramfs_limit {
 	atomic64_t left;
 	s64 max;
+	bool track;		/* option debug: keep the high-water mark */
+	atomic64_t high;
 };
+
+void cramfs_note_high(struct cramfs_limit *limit, s64 used);
+
+static inline s64 cramfs_used(const struct cramfs_limit *limit)
+{
+	return READ_ONCE(limit->max) - atomic64_read(&limit->left);
+}
 
 static inline bool cramfs_take(struct cramfs_limit *limit, s64 n)
 {
@@ -59,6 +68,8 @@ static inline bool cramfs_take(struct cramfs_limit *limit, s64 n)
 		if (left < n)
 			return false;
 	} while (!atomic64_try_cmpxchg(&limit->left, &left, left - n));
+	if (unlikely(limit->track))
+		cramfs_note_high(limit, READ_ONCE(limit->max) - (left - n));
 	return true;
 }
 
@@ -82,6 +93,7 @@ struct cramfs_sb {
 	struct cramfs_limit inodes;
 	atomic64_t last_ino;
 	u32 generation;		/* tells our file handles from another mount's */
+	struct dentry *debug;	/* directory in debugfs */
 	struct cramfs_options options;
 	struct cramfs_options defaults;
 };
@@ -170,6 +182,12 @@ static inline int cramfs_init_acl(struct inode *inode, struct inode *dir)
 
 /* export.c */
 extern const struct export_operations cramfs_export_operations;
+
+/* debug.c */
+void cramfs_debug_mount(struct super_block *sb);
+void cramfs_debug_umount(struct cramfs_sb *csb);
+void cramfs_debug_init(void);
+void cramfs_debug_exit(void);
 
 /* dir.c */
 void cramfs_init_dir(struct inode *inode);

@@ -18,6 +18,7 @@
 #include <linux/uio.h>
 
 #include "cramfs.h"
+#include "trace.h"
 
 /* The first page at or after @index that is not a hole; ULONG_MAX if none. */
 static pgoff_t next_page(struct address_space *mapping, pgoff_t index)
@@ -85,7 +86,22 @@ static int insert_folio(struct inode *inode, struct folio *folio, pgoff_t index)
 	}
 	/* before anybody can lock it, and take a clean folio away */
 	folio_set_dirty(folio);
+	trace_cramfs_insert(inode, index, folio_nr_pages(folio));
 	return 0;
+}
+
+/*
+ * Give back what has left the file since it had @before pages. With i_rwsem and
+ * the invalidate lock nobody adds any, so the difference is exact.
+ */
+static void give_removed(struct inode *inode, unsigned long before)
+{
+	unsigned long removed = before - READ_ONCE(inode->i_mapping->nrpages);
+
+	if (!removed)
+		return;
+	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, removed);
+	trace_cramfs_remove(inode, removed);
 }
 
 /* Zero what lies behind the end of the file in its last page: it grows, or a map wrote there. */
@@ -140,7 +156,7 @@ void cramfs_truncate(struct inode *inode, loff_t size)
 	if (size < inode->i_size)
 		cut_folio(mapping, size);
 	truncate_setsize(inode, size);
-	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+	give_removed(inode, before);
 	filemap_invalidate_unlock(mapping);
 }
 
@@ -377,7 +393,7 @@ static void remove_new_pages(struct inode *inode)
 		folio_put(folio);
 		truncate_pagecache_range(inode, start, end - 1);
 	}
-	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+	give_removed(inode, before);
 }
 
 /*
@@ -436,11 +452,10 @@ static void zero_range(struct inode *inode, loff_t start, loff_t end)
 
 static void punch_hole(struct inode *inode, loff_t start, loff_t end)
 {
-	struct address_space *mapping = inode->i_mapping;
-	unsigned long before = READ_ONCE(mapping->nrpages);
+	unsigned long before = READ_ONCE(inode->i_mapping->nrpages);
 
 	truncate_pagecache_range(inode, start, end - 1);
-	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, before - READ_ONCE(mapping->nrpages));
+	give_removed(inode, before);
 }
 
 /* Everything that can fail comes first. */

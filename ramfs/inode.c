@@ -7,6 +7,7 @@
 #include <linux/string.h>
 
 #include "cramfs.h"
+#include "trace.h"
 
 static struct kmem_cache *inode_cache;
 
@@ -38,6 +39,7 @@ void cramfs_evict_inode(struct inode *inode)
 	struct cramfs_sb *csb = CRAMFS_SB(inode->i_sb);
 	unsigned long pages = inode_pages(inode);
 
+	trace_cramfs_evict_inode(inode);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (pages)
@@ -172,6 +174,7 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 		iput(inode);
 		return ERR_PTR(err);
 	}
+	trace_cramfs_new_inode(inode);
 	return inode;
 }
 

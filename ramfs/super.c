@@ -59,11 +59,6 @@ static void limit_grow(struct cramfs_limit *limit, s64 max)
 	}
 }
 
-static s64 limit_used(struct cramfs_limit *limit)
-{
-	return limit->max - atomic64_read(&limit->left);
-}
-
 /* Options */
 
 enum cramfs_param {
@@ -184,6 +179,8 @@ static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		err = parse_inodes(fc, param->string, &options->inodes);
 		break;
 	case OPT_DEBUG:
+		if (fc->user_ns != &init_user_ns)
+			return invalfc(fc, "debug is not for mounts in a user namespace");
 		options->debug = true;
 		break;
 	}
@@ -277,6 +274,8 @@ static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	limit_init(&csb->pages, options->pages);
 	limit_init(&csb->inodes, options->inodes);
 	csb->generation = get_random_u32();
+	if (options->debug)
+		cramfs_debug_mount(sb);
 
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_max_links = CRAMFS_LINK_MAX;
@@ -343,11 +342,11 @@ static int cramfs_reconfigure(struct fs_context *fc)
 
 	if (!limit_shrink(&csb->pages, new_pages))
 		return invalfc(fc, "size= is below the %lld KiB in use",
-			       limit_used(&csb->pages) << (PAGE_SHIFT - 10));
+			       cramfs_used(&csb->pages) << (PAGE_SHIFT - 10));
 	if (!limit_shrink(&csb->inodes, new_inodes)) {
 		limit_grow(&csb->pages, pages);
 		return invalfc(fc, "nr_inodes= is below the %lld in use",
-			       limit_used(&csb->inodes));
+			       cramfs_used(&csb->inodes));
 	}
 	limit_grow(&csb->pages, new_pages);
 	limit_grow(&csb->inodes, new_inodes);
@@ -384,6 +383,8 @@ static void cramfs_kill_sb(struct super_block *sb)
 	struct cramfs_sb *csb = CRAMFS_SB(sb);
 
 	kmk_kill_persistent_super(sb);
+	if (csb)
+		cramfs_debug_umount(csb);
 	kfree(csb);
 }
 
@@ -429,6 +430,7 @@ static int __init cramfs_init(void)
 		       fstype);
 		return err;
 	}
+	cramfs_debug_init();
 	pr_info("loaded, file system type \"%s\"\n", fstype);
 	return 0;
 }
@@ -436,6 +438,7 @@ static int __init cramfs_init(void)
 static void __exit cramfs_exit(void)
 {
 	unregister_filesystem(&cramfs_type);
+	cramfs_debug_exit();
 	cramfs_destroy_inode_cache();
 	pr_info("unloaded\n");
 }

@@ -756,6 +756,74 @@ START_TEST(unload_under_load)
 }
 END_TEST
 
+/* The counters of a mount with debug, of one without, and after it. */
+#define DEBUGFS "/sys/kernel/debug"
+
+START_TEST(debug_counters)
+{
+	char dir[100], path[200];
+	struct stat st;
+	int fd;
+
+	mkdir(DEBUGFS, 0700);
+	mount("none", DEBUGFS, "debugfs", 0, NULL);
+	st = stat_of(MNT);
+	snprintf(dir, sizeof(dir), DEBUGFS "/kmk_ramfs/%u:%u", major(st.st_dev), minor(st.st_dev));
+	ck_assert(exists(DEBUGFS "/kmk_ramfs"));
+	ck_assert(!exists(dir));
+	ck_assert_int_eq(cramfs_umount(), 0);
+
+	ck_assert_int_eq(cramfs_mount("debug,size=1m"), 0);
+	st = stat_of(MNT);
+	snprintf(dir, sizeof(dir), DEBUGFS "/kmk_ramfs/%u:%u", major(st.st_dev), minor(st.st_dev));
+	fd = new_file(MNT "/f");
+	ck_assert_int_eq(pwrite(fd, dir, 1, 10 * PAGE), 1);
+	ck_assert_int_eq(pwrite(fd, dir, 1, 20 * PAGE), 1);
+	ck_ok(ftruncate(fd, 15 * PAGE));
+	ck_ok(close(fd));
+	snprintf(path, sizeof(path), "%s/pages", dir);
+	ck_assert_int_eq(slurp_number(path), 1);
+	snprintf(path, sizeof(path), "%s/pages_high", dir);
+	ck_assert_int_eq(slurp_number(path), 2);
+	ck_ok(unlink(MNT "/f"));
+	snprintf(path, sizeof(path), "%s/inodes", dir);
+	ck_assert_int_eq(slurp_number(path), 1);
+	fd = ck_ok(open(path, O_RDONLY));
+	snprintf(path, sizeof(path), "%s/inodes_high", dir);
+	ck_assert_int_eq(slurp_number(path), 2);
+	ck_assert_int_eq(cramfs_umount(), 0);
+	ck_assert(!exists(dir));
+	ck_errno(read(fd, path, 10), EIO);
+	close(fd);
+	ck_assert_int_eq(module_unload("kmk_ramfs"), 0);
+	ck_assert(!exists(DEBUGFS "/kmk_ramfs"));
+	ck_assert_int_eq(module_load("kmk_ramfs", ""), 0);
+}
+END_TEST
+
+#define TRACEFS "/sys/kernel/tracing"
+
+START_TEST(tracepoints)
+{
+	int fd;
+
+	mount("none", TRACEFS, "tracefs", 0, NULL);
+	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "1"), 0);
+	fd = new_file(MNT "/f");
+	ck_assert_int_eq(pwrite(fd, "x", 1, 7 * PAGE), 1);
+	ck_ok(ftruncate(fd, 0));
+	ck_ok(close(fd));
+	ck_ok(unlink(MNT "/f"));
+	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "0"), 0);
+	ck_assert(file_has(TRACEFS "/trace", "cramfs_new_inode: "));
+	ck_assert(file_has(TRACEFS "/trace", "index 7 pages 1"));
+	ck_assert(file_has(TRACEFS "/trace", "cramfs_remove: "));
+	ck_assert(file_has(TRACEFS "/trace", "cramfs_evict_inode: "));
+	ck_assert_int_eq(spew(TRACEFS "/trace", " "), 0);
+	ck_ok(umount2(TRACEFS, MNT_DETACH));
+}
+END_TEST
+
 static void unload(void)
 {
 	if (module_loaded("kmk_ramfs"))
@@ -798,6 +866,8 @@ int main(void)
 	tcase_add_test(tc, writers_race_to_the_limit);
 	tcase_add_test(tc, creators_race_to_the_limit);
 	tcase_add_test(tc, remount_under_writers);
+	tcase_add_test(tc, debug_counters);
+	tcase_add_test(tc, tracepoints);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
