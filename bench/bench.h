@@ -52,7 +52,7 @@ struct bench_side {
  * Around what is timed: bench_begin() returns the time that bench_end() wants.
  * A round below 0 only warms up and is not told.
  */
-unsigned long long bench_begin(const char *work, const char *side, int round);
+unsigned long long bench_begin(int round);
 void bench_end(const char *work, const char *side, int round, unsigned long ops,
 	       unsigned long long begin);
 

@@ -46,7 +46,7 @@ static void phase_end(struct timer *timer, const char *work, unsigned long ops)
 }
 
 #define phase(work, ops)						\
-	for (struct timer timer_ = { .begin = bench_begin(work, type, round_now) }; \
+	for (struct timer timer_ = { .begin = bench_begin(round_now) };	\
 	     !timer_.done; phase_end(&timer_, work, ops))
 
 #define for_each_file(i) for (unsigned int i = 0; i < FILES; i++)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU: how often each block of instructions ran between the marks
- * that bench_begin() and bench_end() leave for the profiled contender.
+ * A plugin of QEMU: which instructions ran between the marks that bench_begin()
+ * and bench_end() leave.
  *
- * At the end it writes a line a block: ADDRESS INSTRUCTIONS, the latter being
- * the times it ran multiplied by its length.
+ * At each end it writes a line for every block of instructions that ran,
+ * "ADDRESS INSTRUCTIONS", the latter being the times it ran multiplied by its
+ * length, and then the line "end".
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ struct block {
 
 static struct block *blocks;
 static bool counting;
-static const char *path;
+static FILE *output;
 
 static void ran(unsigned int cpu, void *data)
 {
@@ -35,14 +36,24 @@ static void ran(unsigned int cpu, void *data)
 		block->runs++;
 }
 
-static void begin(unsigned int cpu, void *data)
+static void count_begin(unsigned int cpu, void *data)
 {
 	counting = true;
 }
 
-static void end(unsigned int cpu, void *data)
+static void count_end(unsigned int cpu, void *data)
 {
+	struct block *block;
+
 	counting = false;
+	for (block = blocks; block; block = block->next) {
+		if (block->runs)
+			fprintf(output, "%llx %llu\n", block->address,
+				block->runs * block->length);
+		block->runs = 0;
+	}
+	fprintf(output, "end\n");
+	fflush(output);
 }
 
 /* The operand of a nopl with a 32-bit one, else 0. */
@@ -57,7 +68,7 @@ static unsigned int mark_of(const struct qemu_plugin_insn *insn)
 	return mark;
 }
 
-static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+static void translated(unsigned long long id, struct qemu_plugin_tb *tb)
 {
 	struct block *block = calloc(1, sizeof(*block));
 	struct qemu_plugin_insn *insn;
@@ -75,32 +86,19 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		insn = qemu_plugin_tb_get_insn(tb, i);
 		mark = mark_of(insn);
 		if (mark == BENCH_MARK_BEGIN)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, 0, NULL);
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, count_begin, 0, NULL);
 		else if (mark == BENCH_MARK_END)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, end, 0, NULL);
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, count_end, 0, NULL);
 	}
 }
 
-static void ended(qemu_plugin_id_t id, void *data)
-{
-	const struct block *block;
-	FILE *file = fopen(path, "w");
-
-	if (!file)
-		return;
-	for (block = blocks; block; block = block->next) {
-		if (block->runs)
-			fprintf(file, "%llx %llu\n", block->address, block->runs * block->length);
-	}
-	fclose(file);
-}
-
-int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+int qemu_plugin_install(unsigned long long id, const struct qemu_info *info, int argc, char **argv)
 {
 	if (argc != 1 || strncmp(argv[0], "counts=", 7))
 		return -1;
-	path = argv[0] + 7;
+	output = fopen(argv[0] + 7, "w");
+	if (!output)
+		return -1;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-	qemu_plugin_register_atexit_cb(id, ended, NULL);
 	return 0;
 }
