@@ -1130,6 +1130,71 @@ START_TEST(many_open_files_cost_little)
 }
 END_TEST
 
+#define CGROUP "/sys/fs/cgroup/kmk_proc"
+
+static long long charged(void)
+{
+	return slurp_number(CGROUP "/memory.current");
+}
+
+/* What writers store and readers hold is theirs to pay. */
+START_TEST(memory_is_charged)
+{
+	char *text = filled(64 * 1024, '\n');
+	long long before;
+	int i, out;
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(module_load("kmk_proc", "greeting=\"\" max_entries=5000"), 0);
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ck_ok(mkdir(CGROUP, 0755));
+	pid = spawn();
+	if (!pid) {
+		if (spew(CGROUP "/cgroup.procs", "0"))
+			_exit(1);
+		out = open_file(O_WRONLY);
+
+		/* 16 writes of 64 lines, each escaped to 4 KiB: 4 MiB */
+		for (i = 0; i < 64; i++)
+			memset(text + i * 1024, 0x1b, LINE_LIMIT);
+		before = charged();
+		for (i = 0; i < 16; i++)
+			if (write(out, text, 64 * 1024) != 64 * 1024)
+				_exit(2);
+		if (charged() - before < 3 << 20)
+			_exit(3);
+
+		/* 60 readers, each with another snapshot of 5000 records, 80 KB */
+		for (i = 0; i < 5000; i++)
+			if (write(out, "x", 1) != 1)
+				_exit(4);
+		before = charged();
+		for (i = 0; i < 60; i++)
+			if (read(open_file(O_RDONLY), &c, 1) != 1 || write(out, "y", 1) != 1)
+				_exit(5);
+		_exit(charged() - before < 4 << 20 ? 6 : 0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	unload();
+	ck_ok(rmdir(CGROUP));
+	free(text);
+}
+END_TEST
+
+static bool memory_cgroups(void)
+{
+	char controllers[512] = "";
+	int fd = open("/sys/fs/cgroup/cgroup.controllers", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, controllers, sizeof(controllers) - 1) < 0)
+		controllers[0] = '\0';
+	close(fd);
+	return strstr(controllers, "memory");
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("proc");
@@ -1169,6 +1234,10 @@ int main(void)
 	tcase_add_test(tc, unload_while_in_an_epoll_set);
 	tcase_add_test(tc, unload_under_load);
 	tcase_add_test(tc, many_open_files_cost_little);
+	if (memory_cgroups())
+		tcase_add_test(tc, memory_is_charged);
+	else
+		skip_test("memory_is_charged", "this kernel has no memory cgroups");
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
