@@ -37,7 +37,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup setup-demo setup-check setup-bench \
 	tools install-tools tests demo shell check check-kernels lint bench bench-programs \
-	dkms dkms-source
+	dkms dkms-source deb setup-deb
 
 all: modules
 
@@ -48,6 +48,7 @@ help:
 	@echo '  make dkms          hand them to DKMS, which rebuilds them at each kernel upgrade (root)'
 	@echo '  make tools         build the command-line tool kmk'
 	@echo '  make install-tools install kmk, its headers and the manual pages (prefix, DESTDIR)'
+	@echo '  make deb           build the Debian packages kmodkit-dkms and kmodkit-utils, into build/deb'
 	@echo '  make clean         remove what was built'
 	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
 	@echo '  make demo          all seven modules at work'
@@ -107,10 +108,21 @@ dkms: dkms-source
 	dkms add kmodkit/$(VERSION)
 	dkms install kmodkit/$(VERSION) -k $(KVER)
 
+# dpkg-buildpackage leaves the packages beside the directory it builds in.
+deb: setup-deb
+	rm -rf build/deb
+	mkdir -p build/deb/kmodkit
+	git ls-files -z | xargs -0 cp --parents -P -t build/deb/kmodkit
+	cd build/deb/kmodkit && dpkg-buildpackage -us -uc
+	cd build/deb && ls -1 *.deb
+
 # --- the virtual machine ---------------------------------------------------
 
 setup-demo:
 	@tests/setup demo
+
+setup-deb:
+	@tests/setup deb
 
 setup-check:
 	@tests/setup check
