@@ -22,7 +22,7 @@ KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
 VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
 MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
 # What DKMS and the packages need to build the modules.
-SOURCES := Makefile Kbuild dkms.conf COPYING $(foreach dir,$(MODULE_DIRS) include,\
+SOURCES := Makefile Kbuild dkms.conf $(foreach dir,$(MODULE_DIRS) include,\
 	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild))
 KERNEL ?= 6.1
 # The command-line tool; static unless told otherwise, as the test machine has no libraries.
