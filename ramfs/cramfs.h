@@ -116,6 +116,7 @@ struct cramfs_inode {
 	struct hlist_head xattrs;
 	size_t xattr_bytes;		/* with those of the ACLs */
 	struct timespec64 btime;
+	KMK_INVALIDATE_LOCK
 	struct inode vfs_inode;
 };
 

@@ -152,6 +152,7 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 		mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
 		mapping_set_unevictable(inode->i_mapping);
 		mapping_set_large_folios(inode->i_mapping);
+		kmk_init_invalidate_lock(inode->i_mapping, ci);
 		break;
 	case S_IFDIR:
 		inode->i_op = &cramfs_dir_inode_operations;

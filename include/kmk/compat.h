@@ -157,7 +157,9 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 /* File systems */
 
 #include <linux/fs.h>
+#include <linux/fs_context.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 #include <linux/uio.h>
 
 /* 6.3: leases left linux/fs.h. */
@@ -165,15 +167,44 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #include <linux/filelock.h>
 #endif
 
-/* 6.3: idmapped mounts have a type of their own; from 5.12 it was the user namespace. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+/* 5.12 gave the operations the user namespace of the mount, 6.3 a type of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+struct mnt_idmap;
+#define nop_mnt_idmap (*(struct mnt_idmap *)NULL)
+#define FS_ALLOW_IDMAP 0
+#define inode_init_owner(idmap, inode, dir, mode) inode_init_owner(inode, dir, mode)
+#define setattr_prepare(idmap, dentry, attr) setattr_prepare(dentry, attr)
+#define setattr_copy(idmap, inode, attr) setattr_copy(inode, attr)
+#define posix_acl_update_mode(idmap, inode, mode, acl) posix_acl_update_mode(inode, mode, acl)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define mnt_idmap user_namespace
 #define nop_mnt_idmap init_user_ns
 #endif
 
 /* 6.6: generic_fillattr() takes the request mask. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(inode, stat)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#endif
+
+/* 5.18: inodes are allocated for a list_lru. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+#define alloc_inode_sb(sb, cache, gfp) kmem_cache_alloc(cache, gfp)
+#endif
+
+/* 6.2: ACLs have system calls of their own inside the kernel, and need no xattr handler. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#define posix_acl_chmod(idmap, dentry, mode) posix_acl_chmod(d_inode(dentry), mode)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define posix_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, d_inode(dentry), mode)
+#endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0) && defined(CONFIG_FS_POSIX_ACL)
+#define KMK_POSIX_ACL_XATTR_HANDLERS	\
+	&posix_acl_access_xattr_handler,	\
+	&posix_acl_default_xattr_handler,
+#else
+#define KMK_POSIX_ACL_XATTR_HANDLERS
 #endif
 
 /* 6.7: the times of an inode are set by functions. */
@@ -216,68 +247,97 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 /*
  * Inode operations: KMK_INODE_OP(op, fn) after the function, which has the newest
  * kernel's type; kmk_op(fn) in the table. The same for ->set of a xattr handler.
- * 6.2: ->set_acl takes a dentry. 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
+ * 5.12, 6.3: see mnt_idmap. 6.1: ->tmpfile takes a file. 6.2: ->set_acl takes a
+ * dentry. 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define KMK_INODE_OP(op, fn) KMK_INODE_OP_##op(fn)
 #define kmk_op(fn) kmk_##fn
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#define KMK_IDMAP_PARAM
+#define KMK_IDMAP NULL
+#else
+#define KMK_IDMAP_PARAM struct mnt_idmap *idmap,
+#define KMK_IDMAP idmap
+#endif
+
 #define KMK_INODE_OP_create(fn)							\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, umode_t mode, bool excl)	\
-	{ return fn(idmap, dir, dentry, mode); }				\
+	{ return fn(KMK_IDMAP, dir, dentry, mode); }				\
 	static_assert(1)
 #define KMK_INODE_OP_symlink(fn)						\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, const char *target)		\
-	{ return fn(idmap, dir, dentry, target); }				\
+	{ return fn(KMK_IDMAP, dir, dentry, target); }				\
 	static_assert(1)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
 #define KMK_INODE_OP_mkdir(fn)							\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, umode_t mode)		\
-	{ return PTR_ERR(fn(idmap, dir, dentry, mode)); }			\
+	{ return PTR_ERR(fn(KMK_IDMAP, dir, dentry, mode)); }			\
 	static_assert(1)
 #else
 #define KMK_INODE_OP_mkdir(fn)							\
-	static struct dentry *kmk_##fn(struct mnt_idmap *idmap, struct inode *dir, \
+	static struct dentry *kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,	\
 				       struct dentry *dentry, umode_t mode)	\
-	{ return fn(idmap, dir, dentry, mode); }				\
+	{ return fn(KMK_IDMAP, dir, dentry, mode); }				\
 	static_assert(1)
 #endif
 #define KMK_INODE_OP_mknod(fn)							\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, umode_t mode, dev_t dev)	\
-	{ return fn(idmap, dir, dentry, mode, dev); }				\
+	{ return fn(KMK_IDMAP, dir, dentry, mode, dev); }			\
 	static_assert(1)
 #define KMK_INODE_OP_rename(fn)							\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *old_dir,	\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *old_dir,		\
 			    struct dentry *old_dentry, struct inode *new_dir,	\
 			    struct dentry *new_dentry, unsigned int flags)	\
-	{ return fn(idmap, old_dir, old_dentry, new_dir, new_dentry, flags); }	\
-	static_assert(1)
-#define KMK_INODE_OP_tmpfile(fn)						\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct inode *dir,		\
-			    struct file *file, umode_t mode)			\
-	{ return fn(idmap, dir, file, mode); }					\
+	{									\
+		return fn(KMK_IDMAP, old_dir, old_dentry, new_dir, new_dentry,	\
+			  flags);						\
+	}									\
 	static_assert(1)
 #define KMK_INODE_OP_setattr(fn)						\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct dentry *dentry,	\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct dentry *dentry,		\
 			    struct iattr *attr)					\
-	{ return fn(idmap, dentry, attr); }					\
+	{ return fn(KMK_IDMAP, dentry, attr); }					\
 	static_assert(1)
 #define KMK_INODE_OP_getattr(fn)						\
-	static int kmk_##fn(struct mnt_idmap *idmap, const struct path *path,	\
+	static int kmk_##fn(KMK_IDMAP_PARAM const struct path *path,		\
 			    struct kstat *stat, u32 mask, unsigned int flags)	\
-	{ return fn(idmap, path, stat, mask, flags); }				\
+	{ return fn(KMK_IDMAP, path, stat, mask, flags); }			\
 	static_assert(1)
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+/* Of the file that is being opened, only the name counts here. */
+#define d_tmpfile(file, inode) d_tmpfile((file)->f_path.dentry, inode)
+#define finish_open_simple(file, err) (err)
+#define KMK_INODE_OP_tmpfile(fn)						\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
+			    struct dentry *dentry, umode_t mode)		\
+	{									\
+		struct file file = { .f_path.dentry = dentry };			\
+										\
+		return fn(KMK_IDMAP, dir, &file, mode);				\
+	}									\
+	static_assert(1)
+#else
+#define KMK_INODE_OP_tmpfile(fn)						\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
+			    struct file *file, umode_t mode)			\
+	{ return fn(KMK_IDMAP, dir, file, mode); }				\
+	static_assert(1)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define KMK_INODE_OP_set_acl(fn)						\
-	static int __maybe_unused kmk_##fn(struct mnt_idmap *idmap,		\
-					   struct inode *inode,			\
-					   struct posix_acl *acl, int type)	\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *inode,		\
+			    struct posix_acl *acl, int type)			\
 	{									\
 		struct dentry *dentry = d_find_any_alias(inode);		\
-		int err = fn(idmap, dentry, acl, type);				\
+		int err = fn(KMK_IDMAP, dentry, acl, type);			\
 										\
 		dput(dentry);							\
 		return err;							\
@@ -285,17 +345,20 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 	static_assert(1)
 #else
 #define KMK_INODE_OP_set_acl(fn)						\
-	static int kmk_##fn(struct mnt_idmap *idmap, struct dentry *dentry,	\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct dentry *dentry,		\
 			    struct posix_acl *acl, int type)			\
-	{ return fn(idmap, dentry, acl, type); }				\
+	{ return fn(KMK_IDMAP, dentry, acl, type); }				\
 	static_assert(1)
 #endif
 #define KMK_XATTR_SET(fn)							\
 	static int kmk_##fn(const struct xattr_handler *handler,		\
-			    struct mnt_idmap *idmap, struct dentry *dentry,	\
+			    KMK_IDMAP_PARAM struct dentry *dentry,		\
 			    struct inode *inode, const char *name,		\
 			    const void *value, size_t size, int flags)		\
-	{ return fn(handler, idmap, dentry, inode, name, value, size, flags); }	\
+	{									\
+		return fn(handler, KMK_IDMAP, dentry, inode, name, value, size,	\
+			  flags);						\
+	}									\
 	static_assert(1)
 #else
 #define KMK_INODE_OP(op, fn) static_assert(1)
@@ -303,24 +366,116 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 #define kmk_op(fn) fn
 #endif
 
-/* 6.2: ACLs have system calls of their own inside the kernel, and need no xattr handler. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define posix_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, d_inode(dentry), mode)
-#ifdef CONFIG_FS_POSIX_ACL
-#define KMK_POSIX_ACL_XATTR_HANDLERS	\
-	&posix_acl_access_xattr_handler,	\
-	&posix_acl_default_xattr_handler,
-#endif
-#endif
-#ifndef KMK_POSIX_ACL_XATTR_HANDLERS
-#define KMK_POSIX_ACL_XATTR_HANDLERS
-#endif
-
 /* Page cache */
 
 /* 6.9: the largest folio that the page cache takes has a name for file systems. */
 #ifndef MAX_PAGECACHE_ORDER
 #define MAX_PAGECACHE_ORDER HPAGE_PMD_ORDER
+#endif
+
+/*
+ * 5.15: a mapping has a lock against the removal of its pages. Before, who needs
+ * one has it in a structure of his own, by KMK_INVALIDATE_LOCK in it and
+ * kmk_init_invalidate_lock().
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
+#define KMK_INVALIDATE_LOCK struct rw_semaphore invalidate_lock;
+#define kmk_init_invalidate_lock(mapping, container)				\
+	do {									\
+		init_rwsem(&(container)->invalidate_lock);			\
+		(mapping)->private_data = &(container)->invalidate_lock;	\
+	} while (0)
+#define filemap_invalidate_lock(mapping)					\
+	down_write((struct rw_semaphore *)(mapping)->private_data)
+#define filemap_invalidate_unlock(mapping)					\
+	up_write((struct rw_semaphore *)(mapping)->private_data)
+#define filemap_invalidate_lock_shared(mapping)					\
+	down_read((struct rw_semaphore *)(mapping)->private_data)
+#define filemap_invalidate_unlock_shared(mapping)				\
+	up_read((struct rw_semaphore *)(mapping)->private_data)
+#else
+#define KMK_INVALIDATE_LOCK
+#define kmk_init_invalidate_lock(mapping, container) do { } while (0)
+#endif
+
+/* 5.16 to 6.0: pages became folios. Before, the page cache has them of one page only. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#include <linux/highmem.h>
+#include <linux/migrate.h>
+
+struct folio {
+	union {
+		struct {
+			unsigned long flags;
+			struct list_head lru;
+			struct address_space *mapping;
+			pgoff_t index;
+		};
+		struct page page;
+	};
+};
+
+static_assert(offsetof(struct folio, mapping) == offsetof(struct page, mapping));
+static_assert(offsetof(struct folio, index) == offsetof(struct page, index));
+
+static inline struct folio *filemap_get_folio(struct address_space *mapping, pgoff_t index)
+{
+	return (struct folio *)find_get_page(mapping, index);
+}
+
+static inline struct folio *folio_alloc(gfp_t gfp, unsigned int order)
+{
+	return (struct folio *)alloc_pages(gfp, order);
+}
+
+static inline int filemap_add_folio(struct address_space *mapping, struct folio *folio,
+				    pgoff_t index, gfp_t gfp)
+{
+	return add_to_page_cache_lru(&folio->page, mapping, index, gfp);
+}
+
+static inline void folio_zero_segments(struct folio *folio, size_t start1, size_t end1,
+				       size_t start2, size_t end2)
+{
+	zero_user_segments(&folio->page, start1, end1, start2, end2);
+}
+
+#define folio_put(folio)			put_page(&(folio)->page)
+#define folio_lock(folio)			lock_page(&(folio)->page)
+#define folio_unlock(folio)			unlock_page(&(folio)->page)
+#define __folio_mark_uptodate(folio)		__SetPageUptodate(&(folio)->page)
+#define folio_set_dirty(folio)			SetPageDirty(&(folio)->page)
+#define folio_test_large(folio)			false
+#define folio_nr_pages(folio)			1L
+#define folio_size(folio)			PAGE_SIZE
+#define folio_pos(folio)			page_offset(&(folio)->page)
+#define folio_next_index(folio)			((folio)->index + 1)
+#define folio_contains(folio, i)		((folio)->index == (i))
+#define folio_page(folio, n)			(&(folio)->page + (n))
+#define folio_file_page(folio, i)		(&(folio)->page)
+#define offset_in_folio(folio, pos)		offset_in_page(pos)
+#define folio_zero_segment(folio, start, end)	folio_zero_segments(folio, start, end, 0, 0)
+#define folio_zero_range(folio, start, size)	zero_user(&(folio)->page, start, size)
+#define flush_dcache_folio(folio)		flush_dcache_page(&(folio)->page)
+#define copy_folio_to_iter(folio, offset, bytes, to)	\
+	copy_page_to_iter(&(folio)->page, offset, bytes, to)
+#define mapping_set_large_folios(mapping)	do { } while (0)
+#define mapping_large_folio_support(mapping)	false
+#endif
+
+/* 5.18 and 6.0: address space operations take folios. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+static inline int kmk_noop_set_page_dirty(struct page *page)
+{
+	return !PageDirty(page) && !TestSetPageDirty(page);
+}
+
+#define dirty_folio				set_page_dirty
+#define noop_dirty_folio			kmk_noop_set_page_dirty
+#endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 0, 0)
+#define migrate_folio				migratepage
+#define filemap_migrate_folio			migrate_page
 #endif
 
 /* 6.12: copy_folio_from_iter() */
