@@ -57,7 +57,7 @@ help:
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make lint          checkpatch, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
-	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs" picks)'
+	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
 
 modules: headers-or-explain
 	$(if $(USES_CLANG),@echo 'kmodkit: this kernel was built with clang: building with LLVM=1')
@@ -161,7 +161,7 @@ bench-programs: $(BENCH_PROGRAMS)
 build/bench/%: bench/%.c bench/bench.c bench/bench.h $(wildcard include/uapi/kmodkit/*.h)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Ibench -static -o $@ \
-		$< bench/bench.c
+		$< bench/bench.c -pthread
 
 bench: setup-bench
 	+@$(MAKE) --no-print-directory bench-programs

@@ -13,7 +13,7 @@ void bench_die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static unsigned long long now(void)
+unsigned long long bench_clock(void)
 {
 	struct timespec now;
 
@@ -31,27 +31,27 @@ unsigned long long bench_begin(int round)
 {
 	if (profiled(round))
 		mark(BENCH_MARK_BEGIN);
-	return now();
+	return bench_clock();
 }
 
-static void emit(const char *work, const char *side, int round, unsigned long ops,
-		 unsigned long long ns)
+void bench_emit(const char *work, const char *side, int round, unsigned long ops,
+		const char *unit, unsigned long long cost)
 {
 	if (round < 0)
 		return;
-	printf("{\"work\": \"%s\", \"side\": \"%s\", \"round\": %d, \"ops\": %lu, \"ns\": %llu}\n",
-	       work, side, round, ops, ns);
+	printf("{\"work\": \"%s\", \"side\": \"%s\", \"round\": %d, \"ops\": %lu, \"%s\": %llu}\n",
+	       work, side, round, ops, unit, cost);
 	fflush(stdout);
 }
 
 void bench_end(const char *work, const char *side, int round, unsigned long ops,
 	       unsigned long long begin)
 {
-	unsigned long long ns = now() - begin;
+	unsigned long long ns = bench_clock() - begin;
 
 	if (profiled(round))
 		mark(BENCH_MARK_END);
-	emit(work, side, round, ops, ns);
+	bench_emit(work, side, round, ops, "ns", ns);
 }
 
 /* Each contender has its turn, then each the next; the first round only warms up. */
@@ -86,7 +86,7 @@ void bench_relay(const char *path)
 		if (!file)
 			bench_die(path);
 		while (fscanf(file, "%31s %31s %lu %llu", work, side, &ops, &ns) == 4)
-			emit(work, side, round, ops, ns);
+			bench_emit(work, side, round, ops, "ns", ns);
 		if (ferror(file))
 			bench_die(path);
 		fclose(file);

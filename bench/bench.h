@@ -48,6 +48,13 @@ struct bench_side {
 /* How often each contender has its turn. */
 #define BENCH_ROUNDS 7
 
+/* Say what @ops operations cost: @unit is "ns" or "bytes". */
+void bench_emit(const char *work, const char *side, int round, unsigned long ops,
+		const char *unit, unsigned long long cost);
+
+/* In nanoseconds. */
+unsigned long long bench_clock(void);
+
 /*
  * Around what is timed: bench_begin() returns the time that bench_end() wants.
  * A round below 0 only warms up and is not told.

@@ -20,6 +20,7 @@
 #define CROWD		100000
 #define NEWCOMERS	2000
 #define PAGE		4096
+#define SMALL		100
 #define BIG		(64UL << 20)
 #define PAGES		(BIG / PAGE)
 #define ROUNDS		3
@@ -69,6 +70,22 @@ static unsigned int list(void)
 	}
 	close(fd);
 	return entries;
+}
+
+/* In bytes; the pages that a processor holds back are too few to matter here. */
+static unsigned long long free_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kilobytes;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "MemFree: %llu", &kilobytes) == 1) {
+			fclose(file);
+			return kilobytes * 1024;
+		}
+	}
+	bench_die("/proc/meminfo");
 }
 
 static void enter(const char *dir)
@@ -131,6 +148,7 @@ static void names_phases(void)
 
 static void crowd_phases(void)
 {
+	unsigned long long memory;
 	unsigned int i;
 
 	enter("few");
@@ -142,8 +160,10 @@ static void crowd_phases(void)
 	leave("few");
 
 	enter("crowd");
+	memory = free_memory();
 	for (i = 0; i < CROWD; i++)
 		create(names[i]);
+	bench_emit("memory-empty", type, round_now, CROWD, "bytes", memory - free_memory());
 	phase("readdir-100k", CROWD)
 		must_be(CROWD + 2, list());
 	phase("create-100k", NEWCOMERS)
@@ -152,6 +172,24 @@ static void crowd_phases(void)
 	while (i--)
 		must(unlink(names[i]));
 	leave("crowd");
+}
+
+static void small_phase(void)
+{
+	unsigned long long memory;
+
+	enter("small");
+	memory = free_memory();
+	for_each_file(i) {
+		int fd = must(open(names[i], O_CREAT | O_EXCL | O_WRONLY, 0644));
+
+		must_be(SMALL, write(fd, buffer, SMALL));
+		close(fd);
+	}
+	bench_emit("memory-small", type, round_now, FILES, "bytes", memory - free_memory());
+	for_each_file(i)
+		must(unlink(names[i]));
+	leave("small");
 }
 
 static int big_file(void)
@@ -266,6 +304,7 @@ static void all_phases(void)
 	must(chdir(POINT));
 	names_phases();
 	crowd_phases();
+	small_phase();
 	data_phases();
 	must(chdir("/"));
 	must(umount(POINT));
