@@ -644,6 +644,9 @@ START_TEST(read_faults)
 	fd = open_file(O_WRONLY);
 	ck_errno(read(fd, edge, 1), EBADF);
 	close(fd);
+	fd = open_file(O_RDONLY);
+	ck_errno(write(fd, edge, 1), EBADF);
+	close(fd);
 	unload();
 }
 END_TEST
