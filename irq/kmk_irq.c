@@ -569,7 +569,7 @@ static int __init kmk_irq_init(void)
 	if (err)
 		goto free_slots;
 
-	irq_events_device.mode = S_IFCHR | mode;	/* a misc device takes 0 for "the default" */
+	irq_events_device.mode = S_IFCHR | mode;	/* 0 would mean "the default" */
 	err = misc_register(&irq_events_device);
 	if (err) {
 		pr_err("/dev/irq_events cannot be made (error %d): unload what has that name\n",

@@ -403,7 +403,7 @@ static void remove_new_pages(struct inode *inode)
 static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t size)
 {
 	struct address_space *mapping = inode->i_mapping;
-	pgoff_t inside = min(end, (pgoff_t)DIV_ROUND_UP_ULL(size, PAGE_SIZE));
+	pgoff_t inside = min_t(pgoff_t, end, DIV_ROUND_UP_ULL(size, PAGE_SIZE));
 	struct folio *folio;
 	int err = 0;
 

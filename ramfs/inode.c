@@ -31,7 +31,8 @@ void cramfs_free_inode(struct inode *inode)
 /* What the inode costs in pages: its page cache, and what i_blocks counts beside it. */
 static unsigned long inode_pages(const struct inode *inode)
 {
-	return READ_ONCE(inode->i_data.nrpages) + READ_ONCE(inode->i_blocks) / CRAMFS_SECTORS_PER_PAGE;
+	return READ_ONCE(inode->i_data.nrpages) +
+	       READ_ONCE(inode->i_blocks) / CRAMFS_SECTORS_PER_PAGE;
 }
 
 void cramfs_evict_inode(struct inode *inode)

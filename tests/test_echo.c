@@ -722,7 +722,7 @@ END_TEST
 
 static const char *const nodes[] = { "echo", "echo_fifo" };
 
-static char *sys(int node, const char *attribute)
+static char *attribute_path(int node, const char *attribute)
 {
 	static char path[128];
 
@@ -785,7 +785,7 @@ START_TEST(ioctl_errors)
 	ck_errno(ioctl(fd, _IO(ECHO_IOC_MAGIC, 2)), ENOTTY);
 	ck_errno(ioctl(fd, _IOW(ECHO_IOC_MAGIC, 0, int), &n), ENOTTY);
 	ck_errno(ioctl(fd, _IOR(ECHO_IOC_MAGIC, 1, int), &n), ENOTTY);
-	ck_assert_int_eq(slurp_number(sys(_i, "length")), 4);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), 4);
 	close(fd);
 	close(ro);
 }
@@ -796,31 +796,31 @@ START_TEST(sysfs_attributes)
 	int fd, second;
 	char buf[16];
 
-	ck_assert_int_eq(slurp_number(sys(_i, "open_count")), 0);
-	ck_assert_int_eq(slurp_number(sys(_i, "length")), 0);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_read")), 0);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_written")), 0);
-	ck_assert_int_eq(slurp_number(sys(_i, "capacity")), 4096);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "open_count")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_read")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_written")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "capacity")), 4096);
 	fd = open_node(_i, O_RDWR);
 	second = open_node(_i, O_RDWR);
-	ck_assert_int_eq(slurp_number(sys(_i, "open_count")), 2);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "open_count")), 2);
 	close(second);
-	ck_assert_int_eq(slurp_number(sys(_i, "open_count")), 1);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "open_count")), 1);
 	ck_assert_int_eq(write(fd, "0123456789", 10), 10);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_written")), 10);
-	ck_assert_int_eq(slurp_number(sys(_i, "length")), 10);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_written")), 10);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), 10);
 	ck_assert_int_eq(lseek(fd, 0, SEEK_SET), _i ? -1 : 0);
 	ck_assert_int_eq(read(fd, buf, 4), 4);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_read")), 4);
-	ck_assert_int_eq(slurp_number(sys(_i, "length")), _i ? 6 : 10);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_read")), 4);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), _i ? 6 : 10);
 	ck_errno(write(fd, BAD_POINTER, 1), EFAULT);	/* counts nothing */
 	ck_errno(read(fd, BAD_POINTER, 1), EFAULT);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_written")), 10);
-	ck_assert_int_eq(slurp_number(sys(_i, "bytes_read")), 4);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_written")), 10);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "bytes_read")), 4);
 	/* the devices do not know of one another */
-	ck_assert_int_eq(slurp_number(sys(!_i, "bytes_written")), 0);
-	ck_assert_int_eq(slurp_number(sys(!_i, "open_count")), 0);
-	ck_assert_int_eq(spew(sys(_i, "capacity"), "1"), -EACCES);
+	ck_assert_int_eq(slurp_number(attribute_path(!_i, "bytes_written")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(!_i, "open_count")), 0);
+	ck_assert_int_eq(spew(attribute_path(_i, "capacity"), "1"), -EACCES);
 	close(fd);
 }
 END_TEST
@@ -882,7 +882,7 @@ START_TEST(program_of_32_bit)
 	ck_assert_int_eq(call32(READV32, fd, (long)low->iov, 1), 10);
 	ck_assert_str_eq(low->back, "thirty-two");
 	ck_assert_int_eq(call32(IOCTL32, fd, ECHO_IOC_CLEAR, 0), 0);
-	ck_assert_int_eq(slurp_number(sys(_i, "length")), 0);
+	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), 0);
 	ck_assert_int_eq(call32(IOCTL32, fd, ECHO_IOC_GET_STATS, 8), -EFAULT);
 	ck_assert_int_eq(call32(IOCTL32, fd, 0x1000, 0), -ENOTTY);
 	close(fd);
@@ -918,7 +918,8 @@ START_TEST(tracepoints)
 	ck_assert_int_eq(read(fd, buf, 3), 3);
 	ck_errno(write(fd, BAD_POINTER, 1), EFAULT);	/* no event */
 	ck_assert_int_eq(spew(EVENTS "enable", "0"), 0);
-	snprintf(expected, sizeof(expected), "kmk_echo_write: dev=%s bytes=5 length=5\n", nodes[_i]);
+	snprintf(expected, sizeof(expected), "kmk_echo_write: dev=%s bytes=5 length=5\n",
+		 nodes[_i]);
 	ck_assert(file_has(TRACE, expected));
 	snprintf(expected, sizeof(expected), "kmk_echo_read: dev=%s bytes=3 length=%d\n",
 		 nodes[_i], _i ? 2 : 5);

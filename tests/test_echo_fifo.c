@@ -728,7 +728,7 @@ static char *stalling_page(int *uffd)
 
 static void end_stall(int uffd, char *page, char fill)
 {
-	static char source[4096] __attribute__((aligned(4096)));
+	static _Alignas(4096) char source[4096];
 	struct uffdio_copy copy = {
 		.dst = (unsigned long)page, .src = (unsigned long)source, .len = 4096,
 	};

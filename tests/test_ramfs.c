@@ -391,7 +391,7 @@ START_TEST(two_mounts)
 {
 	ck_assert_int_eq(cramfs_mount("size=8k"), 0);
 	ck_assert_int_eq(cramfs_mount_at("/tmp/second", "size=16k"), 0);
-	ck_assert_int_eq(spew(MNT "/x", "") , -ENOENT);
+	ck_assert_int_eq(spew(MNT "/x", ""), -ENOENT);
 	close(new_file(MNT "/x"));
 	ck_assert_int_eq(spew(MNT "/x", "one"), 0);
 	ck_assert(!exists("/tmp/second/x"));
@@ -577,8 +577,10 @@ static void *fill(void *arg)
 			struct iovec { void *p; size_t n; } v[8];
 			int k, parts = 1 + (n % 8);
 
-			for (k = 0; k < parts; k++)
-				v[k].p = page, v[k].n = PAGE;
+			for (k = 0; k < parts; k++) {
+				v[k].p = page;
+				v[k].n = PAGE;
+			}
 			got = syscall(SYS_writev, fd, v, parts);
 			if (got > 0)
 				n += got / PAGE;
@@ -600,7 +602,8 @@ START_TEST(writers_race_to_the_limit)
 
 	ck_assert_int_eq(cramfs_remount("size=4000k,nr_inodes=0"), 0);
 	for (round = 0; round < 3; round++) {
-		total = on_disk = 0;
+		total = 0;
+		on_disk = 0;
 		for (id = 0; id < WRITERS; id++)
 			ck_assert_int_eq(pthread_create(&threads[id], NULL, fill, (void *)id), 0);
 		for (id = 0; id < WRITERS; id++) {

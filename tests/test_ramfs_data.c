@@ -107,7 +107,9 @@ START_TEST(edges)
 		1, 511, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 3 * PAGE - 1, 4 * PAGE, 5 * PAGE + 7,
 		8 * PAGE, 16 * PAGE + 1, 32 * PAGE,
 	};
-	static const off_t places[] = { 0, 1, PAGE - 1, PAGE, PAGE + 1, 4 * PAGE, 7 * PAGE, 16 * PAGE };
+	static const off_t places[] = {
+		0, 1, PAGE - 1, PAGE, PAGE + 1, 4 * PAGE, 7 * PAGE, 16 * PAGE,
+	};
 	unsigned int i, k;
 
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)

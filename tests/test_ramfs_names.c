@@ -617,13 +617,14 @@ END_TEST
 
 START_TEST(removed_directory)
 {
+	char entries[256];
 	int fd;
 
 	ck_ok(mkdir(MNT "/d", 0755));
 	fd = ck_ok(open(MNT "/d", O_RDONLY | O_DIRECTORY));
 	ck_ok(rmdir(MNT "/d"));
 	ck_errno(openat(fd, "x", O_CREAT | O_WRONLY, 0644), ENOENT);
-	ck_assert_int_eq(syscall(SYS_getdents64, fd, (char [256]){}, 256) < 0 ? errno : 0, ENOENT);
+	ck_errno(syscall(SYS_getdents64, fd, entries, sizeof(entries)), ENOENT);
 	ck_ok(close(fd));
 	ck_assert_int_eq(inodes_used(), 1);
 }
