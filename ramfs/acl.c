@@ -6,6 +6,7 @@
  * none, so the VFS never asks for one.
  */
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 
@@ -66,8 +67,12 @@ int cramfs_init_acl(struct inode *inode, struct inode *dir)
 	int err;
 
 	cache_no_acl(inode);
-	if (!dir)
+	if (!dir || S_ISLNK(inode->i_mode))
 		return 0;
+	if (!cramfs_has_acl(dir, ACL_TYPE_DEFAULT)) {
+		inode->i_mode &= ~current_umask();
+		return 0;
+	}
 	err = posix_acl_create(dir, &inode->i_mode, &default_acl, &acl);
 	if (err)
 		return err;

@@ -208,9 +208,10 @@ const struct file_operations cramfs_dir_operations = {
 
 /* Names */
 
-static void touch_dir(struct inode *dir)
+/* The directory changed when the inode of the name did. */
+static void touch_dir(struct inode *dir, const struct inode *inode)
 {
-	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+	inode_set_mtime_to_ts(dir, inode_set_ctime_to_ts(dir, inode_get_ctime(inode)));
 }
 
 /* Give the new @inode its first name; takes over the reference. */
@@ -223,7 +224,7 @@ static int add_name(struct inode *dir, struct dentry *dentry, struct inode *inod
 		return err;
 	}
 	dir_add(dir, dentry);
-	touch_dir(dir);
+	touch_dir(dir, inode);
 	d_make_persistent(dentry, inode);
 	return 0;
 }
@@ -293,7 +294,7 @@ static int cramfs_link(struct dentry *old_dentry, struct inode *dir, struct dent
 	}
 	dir_add(dir, dentry);
 	inode_set_ctime_current(inode);
-	touch_dir(dir);
+	touch_dir(dir, inode);
 	inc_nlink(inode);
 	ihold(inode);
 	d_make_persistent(dentry, inode);
@@ -310,14 +311,14 @@ static void drop_name(struct dentry *dentry)
 	else if (inode->i_nlink > 1)
 		cramfs_give(&CRAMFS_SB(inode->i_sb)->inodes, 1);
 	drop_nlink(inode);
-	inode_set_ctime_current(inode);
 	d_make_discardable(dentry);
 }
 
 static int cramfs_unlink(struct inode *dir, struct dentry *dentry)
 {
 	dir_remove(dir, dentry);
-	touch_dir(dir);
+	inode_set_ctime_current(d_inode(dentry));
+	touch_dir(dir, d_inode(dentry));
 	drop_name(dentry);
 	return 0;
 }
@@ -340,7 +341,6 @@ static void rename_exchange(struct inode *old_dir, struct dentry *old_dentry,
 		drop_nlink(old_is_dir ? old_dir : new_dir);
 		inc_nlink(old_is_dir ? new_dir : old_dir);
 	}
-	inode_set_ctime_current(d_inode(new_dentry));
 }
 
 /* What overlayfs leaves behind in place of the name that moved away. */
@@ -416,8 +416,11 @@ static int cramfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	}
 times:
 	inode_set_ctime_current(inode);
-	touch_dir(old_dir);
-	touch_dir(new_dir);
+	if (target)
+		inode_set_ctime_to_ts(target, inode_get_ctime(inode));
+	touch_dir(old_dir, inode);
+	if (new_dir != old_dir)
+		touch_dir(new_dir, inode);
 	return 0;
 }
 
@@ -432,18 +435,18 @@ KMK_INODE_OP(getattr, cramfs_getattr);
 KMK_INODE_OP(set_acl, cramfs_set_acl);
 
 const struct inode_operations cramfs_dir_inode_operations = {
-	.create		= kmk_op(cramfs_create),
+	.create		= kmk_op(create, cramfs_create),
 	.lookup		= simple_lookup,
 	.link		= cramfs_link,
 	.unlink		= cramfs_unlink,
-	.symlink	= kmk_op(cramfs_symlink),
-	.mkdir		= kmk_op(cramfs_mkdir),
+	.symlink	= kmk_op(symlink, cramfs_symlink),
+	.mkdir		= kmk_op(mkdir, cramfs_mkdir),
 	.rmdir		= cramfs_rmdir,
-	.mknod		= kmk_op(cramfs_mknod),
-	.rename		= kmk_op(cramfs_rename),
-	.tmpfile	= kmk_op(cramfs_tmpfile),
-	.setattr	= kmk_op(cramfs_setattr),
-	.getattr	= kmk_op(cramfs_getattr),
-	.set_acl	= kmk_op(cramfs_set_acl),
+	.mknod		= kmk_op(mknod, cramfs_mknod),
+	.rename		= kmk_op(rename, cramfs_rename),
+	.tmpfile	= kmk_op(tmpfile, cramfs_tmpfile),
+	.setattr	= kmk_op(setattr, cramfs_setattr),
+	.getattr	= kmk_op(getattr, cramfs_getattr),
+	.set_acl	= kmk_op(set_acl, cramfs_set_acl),
 	.listxattr	= cramfs_listxattr,
 };

@@ -13,6 +13,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/rmap.h>
 #include <linux/sched/signal.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
@@ -20,10 +21,33 @@
 #include "cramfs.h"
 #include "trace.h"
 
+/*
+ * Marks of pages in the mapping. The kernel gives them other meanings, where it
+ * writes pages back; ours it never does.
+ * NEW: fallocate() has just put it there, and may have to take it away again.
+ * MAPPED: written through a map since the last sync.
+ */
+#define MARK_NEW	PAGECACHE_TAG_TOWRITE
+#define MARK_MAPPED	PAGECACHE_TAG_DIRTY
+
 /* The first page at or after @index that is not a hole; ULONG_MAX if none. */
 static pgoff_t next_page(struct address_space *mapping, pgoff_t index)
 {
 	return xa_find(&mapping->i_pages, &index, ULONG_MAX, XA_PRESENT) ? index : ULONG_MAX;
+}
+
+static void mark_page(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
+{
+	xa_lock_irq(&mapping->i_pages);
+	__xa_set_mark(&mapping->i_pages, index, mark);
+	xa_unlock_irq(&mapping->i_pages);
+}
+
+static void unmark_page(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
+{
+	xa_lock_irq(&mapping->i_pages);
+	__xa_clear_mark(&mapping->i_pages, index, mark);
+	xa_unlock_irq(&mapping->i_pages);
 }
 
 /* The folio that holds page @index, with a reference, or NULL: a hole. */
@@ -272,7 +296,7 @@ static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter 
 			iov_iter_revert(from, got);
 			return -EAGAIN;
 		}
-	} else {
+	} else if (got < PAGE_SIZE) {
 		folio_zero_segments(folio, 0, offset, offset + got, PAGE_SIZE);
 	}
 
@@ -301,6 +325,7 @@ static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from
 	return got;
 }
 
+/* @from is not empty. */
 static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
@@ -309,7 +334,7 @@ static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
 
 	if (iocb->ki_pos > inode->i_size)
 		zero_tail(inode);
-	while (iov_iter_count(from)) {
+	for (;;) {
 		got = write_some(inode, iocb->ki_pos, from, single);
 		if (got == -EAGAIN) {
 			single = true;
@@ -321,11 +346,10 @@ static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
 		done += got;
 		if (iocb->ki_pos > inode->i_size)
 			i_size_write(inode, iocb->ki_pos);
-		if (fatal_signal_pending(current))
-			break;
+		if (!iov_iter_count(from) || fatal_signal_pending(current))
+			return done;
 		cond_resched();
 	}
-	return done;
 }
 
 static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -346,9 +370,6 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 /* Holes: fallocate, lseek */
 
-/* New pages carry this mark until all are there, so that a failure can take them away again. */
-#define MARK_NEW	PAGECACHE_TAG_TOWRITE
-
 /* Put zeros at @index, in a folio that ends before @end and before the next page there. */
 static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 {
@@ -365,7 +386,7 @@ static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 	err = insert_folio(inode, folio, index);
 	if (err)
 		return err;
-	xa_set_mark(&mapping->i_pages, index, MARK_NEW);
+	mark_page(mapping, index, MARK_NEW);
 	folio_unlock(folio);
 	folio_put(folio);
 	return 0;
@@ -376,7 +397,7 @@ static void forget_new_pages(struct address_space *mapping)
 	unsigned long index = 0;
 
 	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW))
-		xa_clear_mark(&mapping->i_pages, index, MARK_NEW);
+		unmark_page(mapping, index, MARK_NEW);
 }
 
 static void remove_new_pages(struct inode *inode)
@@ -491,15 +512,15 @@ static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 		return -EOPNOTSUPP;
 
 	inode_lock(inode);
-	filemap_invalidate_lock(inode->i_mapping);
 	err = file_modified(file);
 	if (!err) {
+		filemap_invalidate_lock(inode->i_mapping);
 		if (mode & FALLOC_FL_PUNCH_HOLE)
 			punch_hole(inode, offset, offset + len);
 		else
 			err = allocate(inode, mode, offset, offset + len);
+		filemap_invalidate_unlock(inode->i_mapping);
 	}
-	filemap_invalidate_unlock(inode->i_mapping);
 	inode_unlock(inode);
 	return err;
 }
@@ -606,10 +627,20 @@ unlock:
 	return ret;
 }
 
+/* The first write to a page through a map since the last sync. */
+static vm_fault_t cramfs_page_mkwrite(struct vm_fault *vmf)
+{
+	vm_fault_t ret = filemap_page_mkwrite(vmf);
+
+	if (ret == VM_FAULT_LOCKED)
+		mark_page(vmf->vma->vm_file->f_mapping, vmf->pgoff, MARK_MAPPED);
+	return ret;
+}
+
 static const struct vm_operations_struct cramfs_vm_operations = {
 	.fault		= cramfs_fault,
 	.map_pages	= filemap_map_pages,
-	.page_mkwrite	= filemap_page_mkwrite,
+	.page_mkwrite	= cramfs_page_mkwrite,
 };
 
 static int cramfs_mmap(struct file *file, struct vm_area_struct *vma)
@@ -617,6 +648,32 @@ static int cramfs_mmap(struct file *file, struct vm_area_struct *vma)
 	file_accessed(file);
 	vma->vm_ops = &cramfs_vm_operations;
 	return 0;
+}
+
+/*
+ * There is nowhere to write to, but there are the times: what a map has written
+ * counts by now at the latest, and the next write to the same page counts anew.
+ */
+static int cramfs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct address_space *mapping = file->f_mapping;
+	unsigned long index = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
+	struct folio *folio;
+	bool written = false;
+
+	while (xa_find(&mapping->i_pages, &index, last, MARK_MAPPED)) {
+		unmark_page(mapping, index, MARK_MAPPED);
+		folio = find_folio(mapping, index);
+		if (!folio)
+			continue;
+		folio_lock(folio);
+		if (folio->mapping == mapping && folio_mkclean(folio))
+			written = true;
+		folio_unlock(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	return written ? file_update_time(file) : 0;
 }
 
 const struct address_space_operations cramfs_aops = {
@@ -630,7 +687,7 @@ const struct file_operations cramfs_file_operations = {
 	.read_iter	= cramfs_read_iter,
 	.write_iter	= cramfs_write_iter,
 	.mmap		= cramfs_mmap,
-	.fsync		= noop_fsync,
+	.fsync		= cramfs_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.fallocate	= cramfs_fallocate,

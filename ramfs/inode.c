@@ -41,7 +41,8 @@ void cramfs_evict_inode(struct inode *inode)
 	unsigned long pages = inode_pages(inode);
 
 	trace_cramfs_evict_inode(inode);
-	truncate_inode_pages_final(&inode->i_data);
+	if (inode->i_data.nrpages)
+		truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (pages)
 		cramfs_give(&csb->pages, pages);
@@ -94,23 +95,23 @@ KMK_INODE_OP(getattr, cramfs_getattr);
 KMK_INODE_OP(set_acl, cramfs_set_acl);
 
 const struct inode_operations cramfs_file_inode_operations = {
-	.setattr	= kmk_op(cramfs_setattr),
-	.getattr	= kmk_op(cramfs_getattr),
-	.set_acl	= kmk_op(cramfs_set_acl),
+	.setattr	= kmk_op(setattr, cramfs_setattr),
+	.getattr	= kmk_op(getattr, cramfs_getattr),
+	.set_acl	= kmk_op(set_acl, cramfs_set_acl),
 	.listxattr	= cramfs_listxattr,
 };
 
 static const struct inode_operations cramfs_special_inode_operations = {
-	.setattr	= kmk_op(cramfs_setattr),
-	.getattr	= kmk_op(cramfs_getattr),
-	.set_acl	= kmk_op(cramfs_set_acl),
+	.setattr	= kmk_op(setattr, cramfs_setattr),
+	.getattr	= kmk_op(getattr, cramfs_getattr),
+	.set_acl	= kmk_op(set_acl, cramfs_set_acl),
 	.listxattr	= cramfs_listxattr,
 };
 
 static const struct inode_operations cramfs_link_inode_operations = {
 	.get_link	= simple_get_link,
-	.setattr	= kmk_op(cramfs_setattr),
-	.getattr	= kmk_op(cramfs_getattr),
+	.setattr	= kmk_op(setattr, cramfs_setattr),
+	.getattr	= kmk_op(getattr, cramfs_getattr),
 	.listxattr	= cramfs_listxattr,
 };
 
@@ -150,7 +151,6 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 		inode->i_op = &cramfs_file_inode_operations;
 		inode->i_fop = &cramfs_file_operations;
 		inode->i_mapping->a_ops = &cramfs_aops;
-		mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
 		mapping_set_unevictable(inode->i_mapping);
 		mapping_set_large_folios(inode->i_mapping);
 		kmk_init_invalidate_lock(inode->i_mapping, ci);

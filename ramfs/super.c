@@ -382,9 +382,10 @@ static void cramfs_kill_sb(struct super_block *sb)
 {
 	struct cramfs_sb *csb = CRAMFS_SB(sb);
 
-	kmk_kill_persistent_super(sb);
+	/* while the device number, by which debugfs knows the mount, is still ours */
 	if (csb)
 		cramfs_debug_umount(csb);
+	kmk_kill_persistent_super(sb);
 	kfree(csb);
 }
 

@@ -153,24 +153,24 @@ static int cramfs_xattr_set(const struct xattr_handler *handler, struct mnt_idma
 	return 0;
 }
 
-KMK_XATTR_SET(cramfs_xattr_set);
+KMK_INODE_OP(xattr_set, cramfs_xattr_set);
 
 static const struct xattr_handler user_handler = {
 	.prefix = XATTR_USER_PREFIX,
 	.get = cramfs_xattr_get,
-	.set = kmk_op(cramfs_xattr_set),
+	.set = kmk_op(xattr_set, cramfs_xattr_set),
 };
 
 static const struct xattr_handler trusted_handler = {
 	.prefix = XATTR_TRUSTED_PREFIX,
 	.get = cramfs_xattr_get,
-	.set = kmk_op(cramfs_xattr_set),
+	.set = kmk_op(xattr_set, cramfs_xattr_set),
 };
 
 static const struct xattr_handler security_handler = {
 	.prefix = XATTR_SECURITY_PREFIX,
 	.get = cramfs_xattr_get,
-	.set = kmk_op(cramfs_xattr_set),
+	.set = kmk_op(xattr_set, cramfs_xattr_set),
 };
 
 const struct xattr_handler *cramfs_xattr_handlers[] = {

@@ -246,13 +246,14 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 
 /*
  * Inode operations: KMK_INODE_OP(op, fn) after the function, which has the newest
- * kernel's type; kmk_op(fn) in the table. The same for ->set of a xattr handler.
+ * kernel's type, makes another of this kernel's type where that differs, and
+ * kmk_op(op, fn) in the table is the one or the other. The same for ->set of an
+ * xattr handler, as xattr_set.
  * 5.12, 6.3: see mnt_idmap. 6.1: ->tmpfile takes a file. 6.2: ->set_acl takes a
  * dentry. 6.15: ->mkdir returns a dentry. 7.3: ->create has no excl.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define KMK_INODE_OP(op, fn) KMK_INODE_OP_##op(fn)
-#define kmk_op(fn) kmk_##fn
+#define kmk_op(op, fn) KMK_OP_##op(fn)
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
 #define KMK_IDMAP_PARAM
@@ -262,76 +263,32 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 #define KMK_IDMAP idmap
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define KMK_OP_create(fn) kmk_##fn
 #define KMK_INODE_OP_create(fn)							\
 	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, umode_t mode, bool excl)	\
 	{ return fn(KMK_IDMAP, dir, dentry, mode); }				\
 	static_assert(1)
-#define KMK_INODE_OP_symlink(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
-			    struct dentry *dentry, const char *target)		\
-	{ return fn(KMK_IDMAP, dir, dentry, target); }				\
-	static_assert(1)
+#else
+#define KMK_OP_create(fn) fn
+#define KMK_INODE_OP_create(fn) static_assert(1)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#define KMK_OP_mkdir(fn) kmk_##fn
 #define KMK_INODE_OP_mkdir(fn)							\
 	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
 			    struct dentry *dentry, umode_t mode)		\
 	{ return PTR_ERR(fn(KMK_IDMAP, dir, dentry, mode)); }			\
 	static_assert(1)
 #else
-#define KMK_INODE_OP_mkdir(fn)							\
-	static struct dentry *kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,	\
-				       struct dentry *dentry, umode_t mode)	\
-	{ return fn(KMK_IDMAP, dir, dentry, mode); }				\
-	static_assert(1)
-#endif
-#define KMK_INODE_OP_mknod(fn)							\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
-			    struct dentry *dentry, umode_t mode, dev_t dev)	\
-	{ return fn(KMK_IDMAP, dir, dentry, mode, dev); }			\
-	static_assert(1)
-#define KMK_INODE_OP_rename(fn)							\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *old_dir,		\
-			    struct dentry *old_dentry, struct inode *new_dir,	\
-			    struct dentry *new_dentry, unsigned int flags)	\
-	{									\
-		return fn(KMK_IDMAP, old_dir, old_dentry, new_dir, new_dentry,	\
-			  flags);						\
-	}									\
-	static_assert(1)
-#define KMK_INODE_OP_setattr(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct dentry *dentry,		\
-			    struct iattr *attr)					\
-	{ return fn(KMK_IDMAP, dentry, attr); }					\
-	static_assert(1)
-#define KMK_INODE_OP_getattr(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM const struct path *path,		\
-			    struct kstat *stat, u32 mask, unsigned int flags)	\
-	{ return fn(KMK_IDMAP, path, stat, mask, flags); }			\
-	static_assert(1)
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
-/* Of the file that is being opened, only the name counts here. */
-#define d_tmpfile(file, inode) d_tmpfile((file)->f_path.dentry, inode)
-#define finish_open_simple(file, err) (err)
-#define KMK_INODE_OP_tmpfile(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
-			    struct dentry *dentry, umode_t mode)		\
-	{									\
-		struct file file = { .f_path.dentry = dentry };			\
-										\
-		return fn(KMK_IDMAP, dir, &file, mode);				\
-	}									\
-	static_assert(1)
-#else
-#define KMK_INODE_OP_tmpfile(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
-			    struct file *file, umode_t mode)			\
-	{ return fn(KMK_IDMAP, dir, file, mode); }				\
-	static_assert(1)
+#define KMK_OP_mkdir(fn) fn
+#define KMK_INODE_OP_mkdir(fn) static_assert(1)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define KMK_OP_set_acl(fn) kmk_##fn
 #define KMK_INODE_OP_set_acl(fn)						\
 	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *inode,		\
 			    struct posix_acl *acl, int type)			\
@@ -344,26 +301,81 @@ static inline struct dentry *d_make_persistent(struct dentry *dentry, struct ino
 	}									\
 	static_assert(1)
 #else
-#define KMK_INODE_OP_set_acl(fn)						\
-	static int kmk_##fn(KMK_IDMAP_PARAM struct dentry *dentry,		\
-			    struct posix_acl *acl, int type)			\
-	{ return fn(KMK_IDMAP, dentry, acl, type); }				\
-	static_assert(1)
+#define KMK_OP_set_acl(fn) fn
+#define KMK_INODE_OP_set_acl(fn) static_assert(1)
 #endif
-#define KMK_XATTR_SET(fn)							\
-	static int kmk_##fn(const struct xattr_handler *handler,		\
-			    KMK_IDMAP_PARAM struct dentry *dentry,		\
-			    struct inode *inode, const char *name,		\
-			    const void *value, size_t size, int flags)		\
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+/* Of the file that is being opened, only the name counts here. */
+#define d_tmpfile(file, inode) d_tmpfile((file)->f_path.dentry, inode)
+#define finish_open_simple(file, err) (err)
+#define KMK_OP_tmpfile(fn) kmk_##fn
+#define KMK_INODE_OP_tmpfile(fn)						\
+	static int kmk_##fn(KMK_IDMAP_PARAM struct inode *dir,			\
+			    struct dentry *dentry, umode_t mode)		\
 	{									\
-		return fn(handler, KMK_IDMAP, dentry, inode, name, value, size,	\
-			  flags);						\
+		struct file file = { .f_path.dentry = dentry };			\
+										\
+		return fn(KMK_IDMAP, dir, &file, mode);				\
 	}									\
 	static_assert(1)
 #else
-#define KMK_INODE_OP(op, fn) static_assert(1)
-#define KMK_XATTR_SET(fn) static_assert(1)
-#define kmk_op(fn) fn
+#define KMK_OP_tmpfile(fn) fn
+#define KMK_INODE_OP_tmpfile(fn) static_assert(1)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#define KMK_OP_symlink(fn) kmk_##fn
+#define KMK_INODE_OP_symlink(fn)						\
+	static int kmk_##fn(struct inode *dir, struct dentry *dentry,		\
+			    const char *target)					\
+	{ return fn(NULL, dir, dentry, target); }				\
+	static_assert(1)
+#define KMK_OP_mknod(fn) kmk_##fn
+#define KMK_INODE_OP_mknod(fn)							\
+	static int kmk_##fn(struct inode *dir, struct dentry *dentry,		\
+			    umode_t mode, dev_t dev)				\
+	{ return fn(NULL, dir, dentry, mode, dev); }				\
+	static_assert(1)
+#define KMK_OP_rename(fn) kmk_##fn
+#define KMK_INODE_OP_rename(fn)							\
+	static int kmk_##fn(struct inode *old_dir, struct dentry *old_dentry,	\
+			    struct inode *new_dir, struct dentry *new_dentry,	\
+			    unsigned int flags)					\
+	{ return fn(NULL, old_dir, old_dentry, new_dir, new_dentry, flags); }	\
+	static_assert(1)
+#define KMK_OP_setattr(fn) kmk_##fn
+#define KMK_INODE_OP_setattr(fn)						\
+	static int kmk_##fn(struct dentry *dentry, struct iattr *attr)		\
+	{ return fn(NULL, dentry, attr); }					\
+	static_assert(1)
+#define KMK_OP_getattr(fn) kmk_##fn
+#define KMK_INODE_OP_getattr(fn)						\
+	static int kmk_##fn(const struct path *path, struct kstat *stat,	\
+			    u32 mask, unsigned int flags)			\
+	{ return fn(NULL, path, stat, mask, flags); }				\
+	static_assert(1)
+#define KMK_OP_xattr_set(fn) kmk_##fn
+#define KMK_INODE_OP_xattr_set(fn)						\
+	static int kmk_##fn(const struct xattr_handler *handler,		\
+			    struct dentry *dentry, struct inode *inode,		\
+			    const char *name, const void *value, size_t size,	\
+			    int flags)						\
+	{ return fn(handler, NULL, dentry, inode, name, value, size, flags); }	\
+	static_assert(1)
+#else
+#define KMK_OP_symlink(fn) fn
+#define KMK_INODE_OP_symlink(fn) static_assert(1)
+#define KMK_OP_mknod(fn) fn
+#define KMK_INODE_OP_mknod(fn) static_assert(1)
+#define KMK_OP_rename(fn) fn
+#define KMK_INODE_OP_rename(fn) static_assert(1)
+#define KMK_OP_setattr(fn) fn
+#define KMK_INODE_OP_setattr(fn) static_assert(1)
+#define KMK_OP_getattr(fn) fn
+#define KMK_INODE_OP_getattr(fn) static_assert(1)
+#define KMK_OP_xattr_set(fn) fn
+#define KMK_INODE_OP_xattr_set(fn) static_assert(1)
 #endif
 
 /* Page cache */
@@ -445,6 +457,7 @@ static inline void folio_zero_segments(struct folio *folio, size_t start1, size_
 #define folio_unlock(folio)			unlock_page(&(folio)->page)
 #define __folio_mark_uptodate(folio)		__SetPageUptodate(&(folio)->page)
 #define folio_set_dirty(folio)			SetPageDirty(&(folio)->page)
+#define folio_mkclean(folio)			page_mkclean(&(folio)->page)
 #define folio_test_large(folio)			false
 #define folio_nr_pages(folio)			1L
 #define folio_size(folio)			PAGE_SIZE
