@@ -127,7 +127,7 @@ setup-deb:
 setup-check:
 	@tests/setup check
 
-tests: $(TESTS)
+tests: tools $(TESTS)
 
 build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi/kmodkit/*.h)
 	@mkdir -p $(@D)
@@ -143,11 +143,11 @@ shell: setup-demo
 	@tests/in-vm $(KERNEL) -f build/tools/kmk --shell
 
 check: setup-check
-	+@$(MAKE) --no-print-directory tests tools
+	+@$(MAKE) --no-print-directory tests
 	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(TESTS) $(BATS)
 
 check-kernels: setup-check
-	+@$(MAKE) --no-print-directory tests tools
+	+@$(MAKE) --no-print-directory tests
 	@tests/kernels/check
 
 lint: setup-check

@@ -41,7 +41,7 @@ asserted() {
 
 	for name in ${1//,/ }; do
 		gcc -fpreprocessed -dD -E -P "tests/test_$name.c"
-	done | grep -E "${@:2}" | errnos
+	done | grep -E "${@:2}" | errnos | grep -vx ENOSYS	# a kernel built without a call says that
 }
 
 # Tell each line of the first list that is not in the second; 0 if there is one.

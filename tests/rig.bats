@@ -35,10 +35,10 @@ setup() {
 }
 
 @test "a machine that hangs: exit status 5 after the time given" {
-	run "$vm" -t 30 sh -c 'echo before; while :; do sleep 1; done'
+	run "$vm" -t 60 sh -c 'echo before; while :; do sleep 1; done'
 	[ "$status" -eq 5 ]
 	[[ $output == *"before"* ]]
-	[[ $output == *"# vm: no result within 30 s"* ]]
+	[[ $output == *"# vm: no result within 60 s"* ]]
 }
 
 @test "a module that will not unload: exit status 6, and its name" {
