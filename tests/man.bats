@@ -11,12 +11,13 @@ tested() {
 	irq man/irq_events.4
 	mempool man/mempool.4
 	proc man/rust_proc.5
+	ramfs,ramfs_data,ramfs_names,ramfs_random,ramfs_xattr man/cramfs.5
 	syscall man/syscall_ext.4
 	END
 }
 
 # Test programs of what has no page with errnos.
-pageless='kmk minimal modules ramfs ramfs_data ramfs_names ramfs_xattr'
+pageless='kmk minimal modules'
 
 # Errors of loading and unloading, which are alike for all modules.
 common=man/kmodkit.7
@@ -57,7 +58,7 @@ lacks() {
 
 @test "each page of ours that another refers to is there" {
 	references=$(sed -nE 's/^\.Xr ([a-z_]+) ([457]) ?.*/\1.\2/p' man/*)
-	others='proc.5 cgroups.7 epoll.7 fifo.7 io_uring.7'
+	others='proc.5 tmpfs.5 cgroups.7 epoll.7 fifo.7 io_uring.7 user_namespaces.7 xattr.7'
 	if lacks "$references" "$(ls man; tr ' ' '\n' <<< "$others")" 'no such page'; then
 		false
 	fi
