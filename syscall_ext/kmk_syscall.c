@@ -9,7 +9,7 @@
  * ioctl is the call: the VFS finds the code, holds the module while a file is
  * open, and answers callers on kernels that do not have it.
  *
- * Data: none that changes, so there is no lock. Each call works on its caller's
+ * Data: none that changes once it is loaded, so there is no lock. Each call works on its caller's
  * memory, every field of which is fetched once.
  *
  * Context: process context, from ioctl or from io_uring, which may also call
@@ -27,10 +27,12 @@
 #include <linux/math64.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/stat.h>
 #include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
@@ -49,6 +51,10 @@ static_assert(offsetof(struct custom_syscall_batch, errors) == 8);
 static_assert(offsetof(struct custom_syscall_batch, count) == 16);
 static_assert(offsetof(struct custom_syscall_batch, size) == 20);
 static_assert(sizeof(struct custom_syscall_uring) == 16);
+
+static unsigned short mode = 0666;
+module_param(mode, ushort, 0444);
+MODULE_PARM_DESC(mode, "permissions of /dev/syscall_ext, octal (default 0666)");
 
 /* What compute() and compute_in_place() say of a call that is not for them. */
 #define NOT_COMPUTED 1
@@ -322,13 +328,17 @@ static struct miscdevice syscall_ext_device = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "syscall_ext",
 	.fops	= &syscall_ext_fops,
-	.mode	= 0666,
 };
 
 static int __init syscall_ext_init(void)
 {
 	int ret;
 
+	if (mode & ~0777) {
+		pr_err("mode=0%o refused: give octal permissions, 0 to 0777\n", mode);
+		return -EINVAL;
+	}
+	syscall_ext_device.mode = S_IFCHR | mode;	/* mode=0 shall not mean the default */
 	ret = misc_register(&syscall_ext_device);
 	if (ret) {
 		pr_err("cannot register /dev/syscall_ext (%d): is the name or every minor taken?\n",

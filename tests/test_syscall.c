@@ -287,7 +287,56 @@ START_TEST(in_use)
 }
 END_TEST
 
-START_TEST(no_parameters)
+static const struct {
+	const char *params;
+	int err;
+	unsigned int mode;	/* of the node, when loaded */
+	const char *said;
+} modes[] = {
+	{ "mode=0600", 0, 0600, NULL },
+	{ "mode=0777", 0, 0777, NULL },
+	{ "mode=0", 0, 0, NULL },
+	{ "mode=01000", -EINVAL, 0, "kmk_syscall: mode=01000 refused: give octal permissions" },
+	{ "mode=666", -EINVAL, 0, "kmk_syscall: mode=01232 refused" },
+	{ "mode=rw", -EINVAL, 0, NULL },
+	{ "mode=-1", -EINVAL, 0, NULL },
+	{ "mode=65536", -ERANGE, 0, NULL },
+};
+
+START_TEST(mode_parameter)
+{
+	struct stat st;
+
+	log_mark();
+	ck_assert_int_eq(module_load("kmk_syscall", modes[_i].params), modes[_i].err);
+	if (modes[_i].said)
+		ck_assert_int_eq(log_count(modes[_i].said), 1);
+	ck_assert(exists(NODE) == !modes[_i].err);
+	if (modes[_i].err)
+		return;
+	ck_ok(stat(NODE, &st));
+	ck_assert_uint_eq(st.st_mode, S_IFCHR | modes[_i].mode);
+	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
+}
+END_TEST
+
+START_TEST(mode_keeps_others_out)
+{
+	pid_t pid;
+
+	ck_assert_int_eq(module_load("kmk_syscall", "mode=0600"), 0);
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		ck_errno(open(NODE, O_RDWR), EACCES);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
+}
+END_TEST
+
+START_TEST(unknown_parameter)
 {
 	log_mark();
 	ck_assert_int_eq(module_load("kmk_syscall", "nonsense=1"), 0);
@@ -1206,7 +1255,9 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, default_state);
 	tcase_add_test(tc, in_use);
-	tcase_add_test(tc, no_parameters);
+	tcase_add_loop_test(tc, mode_parameter, 0, sizeof(modes) / sizeof(*modes));
+	tcase_add_test(tc, mode_keeps_others_out);
+	tcase_add_test(tc, unknown_parameter);
 	tcase_add_test(tc, operations);
 	tcase_add_test(tc, uptime);
 	if (exists("/proc/self/ns/time"))
