@@ -31,6 +31,7 @@ TOOL_LDFLAGS ?= -static
 prefix ?= /usr/local
 BENCH_PROGRAMS := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
+UAPI := $(wildcard include/uapi/kmodkit/*.h)
 BATS := $(wildcard tests/*.bats)
 # What a test run may keep in flight: more VMs than processors only wait for each other.
 JOBS ?= $(shell nproc)
@@ -82,7 +83,7 @@ uninstall:
 
 tools: $(TOOL)
 
-$(TOOL): $(wildcard tools/*.[ch] include/uapi/kmodkit/*.h) include/kmk/version.h
+$(TOOL): $(wildcard tools/*.[ch]) $(UAPI) include/kmk/version.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra $(CPPFLAGS) $(CFLAGS) -D_GNU_SOURCE -Iinclude -Iinclude/uapi \
 		$(LDFLAGS) $(TOOL_LDFLAGS) -o $@ $(filter %.c,$^)
@@ -127,12 +128,16 @@ setup-deb:
 setup-check:
 	@tests/setup check
 
-tests: tools $(TESTS)
+tests: tools $(TESTS) build/tests/program32
 
-build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(wildcard include/uapi/kmodkit/*.h)
+build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -Itests -static -o $@ \
 		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
+
+build/tests/program32: tests/program32.c $(UAPI)
+	@mkdir -p $(@D)
+	$(CC) -m32 -std=gnu11 -O2 -g -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Iinclude/uapi -static -o $@ $<
 
 demo: setup-demo
 	+@$(MAKE) --no-print-directory tools
@@ -158,7 +163,7 @@ setup-bench:
 
 bench-programs: $(BENCH_PROGRAMS)
 
-build/bench/%: bench/%.c bench/bench.c bench/bench.h $(wildcard include/uapi/kmodkit/*.h)
+build/bench/%: bench/%.c bench/bench.c bench/bench.h $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g -Wall -Wextra -Iinclude/uapi -Ibench -static -o $@ \
 		$< bench/bench.c -pthread

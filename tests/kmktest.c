@@ -254,44 +254,31 @@ bool sendfile_reads_devices(void)
 	return does;
 }
 
-#ifdef __x86_64__
-/* The entry of i386. */
-static int compat_call(long nr, long a, long b, long c)
-{
-	long ret;
+#define PROGRAM32 "/tests/program32"
 
-	asm volatile("int $0x80" : "=a" (ret) : "a" (nr), "b" (a), "c" (b), "d" (c)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return ret;
-}
-
-/* The kernel may have been told to have no such entry: that is a SIGSEGV. */
-bool compat_works(void)
+bool runs_32_bits(void)
 {
 	pid_t pid = fork();
 	int status;
 
-	if (!pid)
-		_exit(compat_call(20 /* getpid */, 0, 0, 0) != getpid());
-	return waitpid(pid, &status, 0) == pid && status == 0;
+	if (!pid) {
+		execl(PROGRAM32, PROGRAM32, NULL);
+		_exit(errno == ENOEXEC);
+	}
+	return waitpid(pid, &status, 0) == pid && !status;
 }
 
-int compat_ioctl(int fd, unsigned int cmd, void *argument)
+void use_from_32_bits(const char *device)
 {
-	ck_assert_uint_le((uintptr_t)argument, UINT32_MAX);
-	return compat_call(54 /* ioctl */, fd, cmd, (long)argument);
-}
-#else
-bool compat_works(void)
-{
-	return false;
-}
+	pid_t pid = spawn();
 
-int compat_ioctl(int fd, unsigned int cmd, void *argument)
-{
-	ck_abort_msg("no 32-bit ioctl(%d, %u, %p) on this architecture", fd, cmd, argument);
+	if (!pid) {
+		execl(PROGRAM32, PROGRAM32, device, NULL);
+		perror(PROGRAM32);
+		_exit(1);
+	}
+	ck_assert_int_eq(reap(pid), 0);
 }
-#endif
 
 static struct {
 	const char *name, *why;

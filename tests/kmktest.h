@@ -92,12 +92,9 @@ void drop_root(void);
 /* Whether this kernel's sendfile() reads from character devices; some never do. */
 bool sendfile_reads_devices(void);
 
-/*
- * ioctl() as a 32-bit program does it: 0 or more, or -errno. The argument lies
- * below 4 GiB, as a static variable does. False when it cannot be tried here.
- */
-bool compat_works(void);
-int compat_ioctl(int fd, unsigned int cmd, void *argument);
+/* Programs of 32 bits: whether this kernel runs them; have one use a device. */
+bool runs_32_bits(void);
+void use_from_32_bits(const char *device);
 
 /* A test that cannot run here: shown as "ok N - name # SKIP why". */
 void skip_test(const char *name, const char *why);

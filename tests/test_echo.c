@@ -15,7 +15,6 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #define DEV "/dev/echo"
 #define SYS "/sys/class/misc/echo/"
@@ -825,70 +824,11 @@ START_TEST(sysfs_attributes)
 }
 END_TEST
 
-#ifdef __x86_64__
-/* A system call as a 32-bit program makes it; pointers must be below 4 GiB. */
-static int call32(int number, long a, long b, long c)
+START_TEST(from_32_bits)
 {
-	long ret;
-
-	asm volatile("int $0x80" : "=a"(ret) : "a"(number), "b"(a), "c"(b), "d"(c)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return ret;
-}
-
-#define WRITEV32 146
-#define READV32 145
-#define IOCTL32 54
-#define GETPID32 20
-
-static bool has_call32(void)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(call32(GETPID32, 0, 0, 0) == getpid() ? 0 : 1);
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status);
-}
-
-START_TEST(program_of_32_bit)
-{
-	struct area {
-		struct {
-			uint32_t base, len;
-		} iov[2];
-		char text[16], back[16];
-		struct echo_stats stats;
-	} *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	int fd = open_node(_i, O_RDWR);
-
-	ck_assert_ptr_ne(low, MAP_FAILED);
-	ck_assert_int_eq(call32(IOCTL32, fd, 0x1001, 0), 0);
-	strcpy(low->text, "thirty-two");
-	low->iov[0].base = (uintptr_t)low->text;
-	low->iov[0].len = 6;
-	low->iov[1].base = (uintptr_t)low->text + 6;
-	low->iov[1].len = 4;
-	ck_assert_int_eq(call32(WRITEV32, fd, (long)low->iov, 2), 10);
-	ck_assert_int_eq(call32(IOCTL32, fd, ECHO_IOC_GET_STATS, (long)&low->stats), 0);
-	ck_assert_uint_eq(low->stats.open_count, 1);
-	ck_assert_uint_eq(low->stats.bytes_written, 10);
-	ck_assert_uint_eq(low->stats.length, 10);
-	ck_assert_uint_eq(low->stats.capacity, 4096);
-	lseek(fd, 0, SEEK_SET);
-	low->iov[0].base = (uintptr_t)low->back;
-	low->iov[0].len = 16;
-	ck_assert_int_eq(call32(READV32, fd, (long)low->iov, 1), 10);
-	ck_assert_str_eq(low->back, "thirty-two");
-	ck_assert_int_eq(call32(IOCTL32, fd, ECHO_IOC_CLEAR, 0), 0);
-	ck_assert_int_eq(slurp_number(attribute_path(_i, "length")), 0);
-	ck_assert_int_eq(call32(IOCTL32, fd, ECHO_IOC_GET_STATS, 8), -EFAULT);
-	ck_assert_int_eq(call32(IOCTL32, fd, 0x1000, 0), -ENOTTY);
-	close(fd);
+	use_from_32_bits(_i ? "/dev/echo_fifo" : "/dev/echo");
 }
 END_TEST
-#endif
 
 START_TEST(fdinfo)
 {
@@ -983,14 +923,10 @@ int main(void)
 	tcase_add_loop_test(both, sysfs_attributes, 0, 2);
 	tcase_add_loop_test(both, fdinfo, 0, 2);
 	tcase_add_loop_test(both, tracepoints, 0, 2);
-#ifdef __x86_64__
-	if (has_call32())
-		tcase_add_loop_test(both, program_of_32_bit, 0, 2);
+	if (runs_32_bits())
+		tcase_add_loop_test(both, from_32_bits, 0, 2);
 	else
-		skip_test("program_of_32_bit", "this kernel runs no 32-bit programs");
-#else
-	skip_test("program_of_32_bit", "written for x86 only");
-#endif
+		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
 	suite_add_tcase(suite, both);
 	return run_suite(suite);
 }

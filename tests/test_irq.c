@@ -535,6 +535,13 @@ START_TEST(not_a_file)
 }
 END_TEST
 
+START_TEST(from_32_bits)
+{
+	trigger("2 0x123456789");
+	use_from_32_bits(DEV);
+}
+END_TEST
+
 START_TEST(faults)
 {
 	char *tail = buffer_before_hole(2 * RECORD + 7);
@@ -1238,6 +1245,10 @@ int main(void)
 	tcase_add_test(tc, in_several_reads);
 	tcase_add_test(tc, into_several_buffers);
 	tcase_add_test(tc, not_a_file);
+	if (runs_32_bits())
+		tcase_add_test(tc, from_32_bits);
+	else
+		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
 	tcase_add_test(tc, faults);
 	tcase_add_test(tc, nowait);
 	tcase_add_test(tc, read_waits);

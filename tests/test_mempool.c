@@ -327,30 +327,10 @@ START_TEST(each_error)
 }
 END_TEST
 
-START_TEST(from_a_32_bit_program)
+START_TEST(from_32_bits)
 {
-	static struct kmk_mempool_alloc a = { .size = 5000 };
-	static struct kmk_mempool_query q;
-	static struct kmk_mempool_free f;
-	static struct kmk_mempool_stats stats;
-	int fd;
-
 	load("");
-	fd = open_node();
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_ALLOC, &a), 0);
-	q.handle = a.handle;
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_QUERY, &q), 0);
-	ck_assert_uint_eq(q.size, 5000);
-	ck_assert_uint_eq(q.bytes, 2 * PAGE);
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_STATS, &stats), 0);
-	ck_assert_uint_eq(stats.file_blocks, 1);
-	ck_assert_uint_eq(stats.max_bytes, 64 * MIB);
-	f.handle = a.handle;
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_FREE, &f), 0);
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_FREE, &f), -ENOENT);
-	ck_assert_int_eq(compat_ioctl(fd, MEMPOOL_IOC_ALLOC, NULL), -EFAULT);
-	ck_assert_int_eq(compat_ioctl(fd, 0x1001, NULL), -ENOTTY);
-	ck_ok(close(fd));
+	use_from_32_bits(NODE);
 	unload();
 }
 END_TEST
@@ -1057,10 +1037,10 @@ int main(void)
 	tcase_add_checked_fixture(tc, clean_up, NULL);
 	tcase_add_test(tc, allocate_query_free);
 	tcase_add_test(tc, each_error);
-	if (compat_works())
-		tcase_add_test(tc, from_a_32_bit_program);
+	if (runs_32_bits())
+		tcase_add_test(tc, from_32_bits);
 	else
-		skip_test("from_a_32_bit_program", "this kernel runs no 32-bit programs");
+		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
 	tcase_add_test(tc, handles_are_not_used_again);
 	tcase_add_test(tc, close_frees_all);
 	tcase_add_test(tc, limit);

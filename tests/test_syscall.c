@@ -69,62 +69,6 @@ static int by_batch(struct custom_syscall_data *data)
 	return error;
 }
 
-#ifdef __x86_64__
-/* As a 32-bit program does it: the entry of i386, with addresses of 32 bits. */
-static long i386_ioctl(int file, unsigned int cmd, const void *argument)
-{
-	long ret;
-
-	ck_assert_uint_le((uintptr_t)argument, UINT_MAX);
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (54), "b" (file), "c" (cmd), "d" (argument)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
-}
-
-static void *low_memory(size_t size)
-{
-	void *area = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-
-	ck_assert_ptr_ne(area, MAP_FAILED);
-	return area;
-}
-
-static int by_i386(struct custom_syscall_data *data)
-{
-	static struct custom_syscall_data *low;
-	int ret;
-
-	if (!low)
-		low = low_memory(sizeof(*low));
-	*low = *data;
-	ret = i386_ioctl(fd, CUSTOM_SYSCALL, low);
-	*data = *low;
-	return ret;
-}
-
-static bool i386_works(void)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		long ret;
-
-		asm volatile("int $0x80" : "=a" (ret) : "a" (20)	/* getpid */
-			     : "memory", "r8", "r9", "r10", "r11");
-		_exit(ret == getpid() ? 0 : 1);
-	}
-	return waitpid(pid, &status, 0) == pid && status == 0;
-}
-#else
-static bool i386_works(void)
-{
-	return false;
-}
-#endif
-
 /* ---- io_uring, without a library ---- */
 
 struct ring {
@@ -413,9 +357,6 @@ static void check_calls(way make)
 START_TEST(operations) { check_calls(by_ioctl); } END_TEST
 START_TEST(operations_in_a_batch) { check_calls(by_batch); } END_TEST
 START_TEST(operations_by_io_uring) { check_calls(by_uring); } END_TEST
-#ifdef __x86_64__
-START_TEST(operations_from_32_bits) { check_calls(by_i386); } END_TEST
-#endif
 
 static int64_t clock_ms(clockid_t clock)
 {
@@ -1057,32 +998,13 @@ END_TEST
 
 /* ---- 32-bit callers ---- */
 
-#ifdef __x86_64__
-START_TEST(batch_from_32_bits)
+START_TEST(from_32_bits)
 {
-	struct {
-		struct custom_syscall_batch batch;
-		struct custom_syscall_data calls[2];
-		int32_t errors[2];
-	} *low = low_memory(sizeof(*low));
-
 	load();
-	low->calls[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
-	low->calls[1] = call_of(CUSTOM_SYSCALL_UPTIME, 0, 0);
-	low->batch = (struct custom_syscall_batch){
-		.calls = (uintptr_t)low->calls, .errors = (uintptr_t)low->errors,
-		.count = 2, .size = sizeof(low->calls[0]),
-	};
-	ck_assert_int_eq(i386_ioctl(fd, CUSTOM_SYSCALL_BATCH, &low->batch), 2);
-	ck_assert_int_eq(low->calls[0].result, 3);
-	ck_assert_int_gt(low->calls[1].result, 0);
-	ck_assert_int_ne(low->calls[1].result, UNTOUCHED);
-	ck_assert_int_eq(i386_ioctl(fd, 0x1001, NULL), -ENOTTY);
-	ck_assert_int_eq(i386_ioctl(fd, CUSTOM_SYSCALL, NULL), -EFAULT);
+	use_from_32_bits(NODE);
 	unload();
 }
 END_TEST
-#endif
 
 /* ---- many at once, and hostile ones ---- */
 
@@ -1289,14 +1211,10 @@ int main(void)
 	} else {
 		skip_test("io_uring", "io_uring's URING_CMD came with Linux 6.1");
 	}
-	if (i386_works()) {
-#ifdef __x86_64__
-		tcase_add_test(tc, operations_from_32_bits);
-		tcase_add_test(tc, batch_from_32_bits);
-#endif
-	} else {
-		skip_test("from_32_bits", "this kernel runs no 32-bit programs");
-	}
+	if (runs_32_bits())
+		tcase_add_test(tc, from_32_bits);
+	else
+		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
 	tcase_add_test(tc, many_callers);
 	tcase_add_test(tc, unload_under_load);
 	tcase_add_test(tc, contested_call);
