@@ -522,35 +522,27 @@ static void mempool_vma_close(struct vm_area_struct *vma)
 	block_put(vma->vm_private_data);
 }
 
-static const struct vm_operations_struct mempool_vm_ops = {
-	.open = mempool_vma_open,
-	.close = mempool_vma_close,
-};
-
 /*
  * The pages are mapped as bare frames, which the VMA's reference to the block
  * keeps, so no page can be pinned beyond the VMA's life.
  */
-static int map_pages(struct vm_area_struct *vma, struct page **pages)
+static vm_fault_t mempool_vma_fault(struct vm_fault *vmf)
 {
-	unsigned long i;
-	int err;
+	struct pool_block *block = vmf->vma->vm_private_data;
+	struct page *page = block->pages[vmf->pgoff - block->start];
 
-	for (i = 0; i < vma_pages(vma); i++) {
-		err = remap_pfn_range(vma, vma->vm_start + i * PAGE_SIZE, page_to_pfn(pages[i]),
-				      PAGE_SIZE, vma->vm_page_prot);
-		if (err)
-			return err;
-		cond_resched();
-	}
-	return 0;
+	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
 }
+
+static const struct vm_operations_struct mempool_vm_ops = {
+	.open = mempool_vma_open,
+	.close = mempool_vma_close,
+	.fault = mempool_vma_fault,
+};
 
 static int mempool_dev_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pool_block *block;
-	unsigned long first;
-	int err = -EINVAL;
 
 	/* VM_SHARED is not there when the file is open for reading only. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
@@ -558,19 +550,14 @@ static int mempool_dev_mmap(struct file *file, struct vm_area_struct *vma)
 	block = get_block(file->private_data, vma->vm_pgoff);
 	if (!block)
 		return -ENOENT;
-	first = vma->vm_pgoff - block->start;
-	if (vma_pages(vma) > block->npages - first)
-		goto put;
-	err = map_pages(vma, block->pages + first);
-	if (err)
-		goto put;
+	if (vma_pages(vma) > block->npages - (vma->vm_pgoff - block->start)) {
+		block_put(block);
+		return -EINVAL;
+	}
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_private_data = block;
 	vma->vm_ops = &mempool_vm_ops;
 	return 0;
-
-put:
-	block_put(block);
-	return err;
 }
 
 static void mempool_dev_show_fdinfo(struct seq_file *m, struct file *file)

@@ -103,6 +103,15 @@ static inline size_t kmk_fault_in(const struct iov_iter *i, size_t n, bool write
 #define fault_in_iov_iter_writeable(iter, n)	kmk_fault_in(iter, n, true)
 #endif
 
+/* Memory maps */
+
+/* 6.3 made the flags of a VMA read-only to all but vm_flags_set(); this shadows any backport. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#include <linux/mm.h>
+
+#define vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
+#endif
+
 /* Timers */
 
 /* 6.13 added hrtimer_setup(), which takes the function too; 6.15 ended hrtimer_init(). */
