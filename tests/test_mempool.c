@@ -217,6 +217,8 @@ START_TEST(allocate_query_free)
 	struct kmk_mempool_query q;
 	int fd, i, j;
 
+	load("");	/* the first also tells that the kernel is tainted */
+	unload();
 	log_mark();
 	load("");
 	ck_assert_int_eq(log_count("kmk_mempool: loaded, max_bytes=67108864"), 1);
@@ -427,6 +429,16 @@ START_TEST(limit)
 	ck_errno(alloc(fd, 1, &handle), ENOMEM);
 	ck_ok(close(fd2));
 	alloc_ok(fd, MIB - PAGE);
+	ck_ok(close(fd));
+	unload();
+
+	/* Where the device has no limit of its own, the memory is one. */
+	load("max_bytes=9223372036854775807");
+	fd = open_node();
+	ck_errno(alloc(fd, INT64_MAX, &handle), ENOMEM);
+	ck_errno(alloc(fd, 1ULL << 40, &handle), ENOMEM);
+	ck_assert_uint_eq(stats_of(fd).bytes, 0);
+	alloc_ok(fd, 1);
 	ck_ok(close(fd));
 	unload();
 
@@ -775,6 +787,28 @@ START_TEST(map_errors)
 }
 END_TEST
 
+/* Or a page could be written to when it has another user, as by direct I/O under way. */
+START_TEST(map_cannot_be_pinned)
+{
+	struct iovec iov = { .iov_len = PAGE };
+	__u64 handle;
+	int fd, ends[2];
+
+	load("");
+	fd = open_node();
+	handle = alloc_ok(fd, PAGE);
+	iov.iov_base = map_block(fd, handle, PAGE);
+	ck_ok(pipe(ends));
+	ck_errno(vmsplice(ends[1], &iov, 1, 0), EFAULT);
+	/* As a buffer that is copied, it is as good as any. */
+	ck_assert_int_eq(write(ends[1], iov.iov_base, PAGE), PAGE);
+	ck_assert_int_eq(read(ends[0], iov.iov_base, PAGE), PAGE);
+	ck_ok(munmap(iov.iov_base, PAGE));
+	ck_ok(close(fd));
+	unload();
+}
+END_TEST
+
 /* A freed block stays, and stays counted, until nothing maps it. */
 START_TEST(map_outlives_the_handle)
 {
@@ -1061,6 +1095,7 @@ int main(void)
 	tcase_add_test(tc, faults);
 	tcase_add_test(tc, map_is_the_block);
 	tcase_add_test(tc, map_errors);
+	tcase_add_test(tc, map_cannot_be_pinned);
 	tcase_add_test(tc, map_outlives_the_handle);
 	suite_add_tcase(suite, tc);
 
