@@ -119,3 +119,42 @@ report() {
 		"$BATS_TEST_TMPDIR/build/bench/results.json"
 	[ "$output" = "proc/append | kmsg irq/interrupt | handled" ]
 }
+
+@test "README's tables are filled in from results.json, but for what was not measured" {
+	measured proc append kmsg 100
+	measured proc append proc 50
+	measured irq interrupt handled 300
+	measured irq interrupt kmk_irq 420
+	report 6.1 proc irq
+	cat > "$BATS_TEST_TMPDIR/README.md" <<-END
+	before
+	<!-- bench/rows: proc/ irq/ -->
+	old
+	<!-- end -->
+	<!-- bench/rows: ramfs/ -->
+	kept
+	<!-- end -->
+	END
+	"$BATS_TEST_TMPDIR/bench/report" --readme
+	diff - "$BATS_TEST_TMPDIR/README.md" <<-END
+	before
+	<!-- bench/rows: proc/ irq/ -->
+	| work | beside | at most | Linux 6.1 |
+	| --- | --- | --- | ---: |
+	| append | kmsg | 0.50 x, 6.12: 0.25 x | 0.50 x |
+	| interrupt | handled | + 150 | +120 |
+	<!-- end -->
+	<!-- bench/rows: ramfs/ -->
+	kept
+	<!-- end -->
+	END
+}
+
+@test "README's tables name rows that there are" {
+	cd "$BATS_TEST_DIRNAME/.."
+	names=$(sed -n 's/^<!-- bench.rows: \(.*\) -->$/\1/p' README.md)
+	[ -n "$names" ]
+	for name in $names; do
+		grep -q "^$name" bench/rows
+	done
+}
