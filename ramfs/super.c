@@ -14,6 +14,7 @@
 #include <linux/namei.h>
 #include <linux/overflow.h>
 #include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -123,13 +124,26 @@ static bool parse_amount(const char *text, u64 whole, u64 *amount)
 	return true;
 }
 
+/*
+ * Without a log of its own, which fsopen(2) makes, a mount writes to the kernel's;
+ * and a user namespace is to be had by anybody.
+ */
+static bool may_tell(const struct fs_context *fc)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	return fc->log.log || fc->user_ns == &init_user_ns || __ratelimit(&limit);
+}
+
+#define refuse(fc, fmt, ...)	(may_tell(fc) ? invalfc(fc, fmt, ## __VA_ARGS__) : -EINVAL)
+
 static int parse_size(struct fs_context *fc, const char *text, s64 *pages)
 {
 	u64 ram = (u64)totalram_pages() << PAGE_SHIFT;
 	u64 bytes;
 
 	if (!parse_amount(text, ram, &bytes) || bytes > S64_MAX - PAGE_SIZE)
-		return invalfc(fc, "size=%s: not a size (a number, with k, m, g or %%)", text);
+		return refuse(fc, "size=%s: not a size (a number, with k, m, g or %%)", text);
 	*pages = bytes ? DIV_ROUND_UP_ULL(bytes, PAGE_SIZE) : CRAMFS_UNLIMITED;
 	return 0;
 }
@@ -139,7 +153,7 @@ static int parse_inodes(struct fs_context *fc, const char *text, s64 *inodes)
 	u64 n;
 
 	if (!parse_amount(text, 0, &n) || n >= CRAMFS_UNLIMITED)
-		return invalfc(fc, "nr_inodes=%s: not a number (with k, m or g)", text);
+		return refuse(fc, "nr_inodes=%s: not a number (with k, m or g)", text);
 	*inodes = n ?: CRAMFS_UNLIMITED;
 	return 0;
 }
@@ -157,19 +171,19 @@ static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	switch (opt) {
 	case OPT_MODE:
 		if (result.uint_32 & ~S_IALLUGO)
-			return invalfc(fc, "mode=%o: not a mode (0 to 7777)", result.uint_32);
+			return refuse(fc, "mode=%o: not a mode (0 to 7777)", result.uint_32);
 		options->mode = result.uint_32;
 		break;
 	case OPT_UID:
 		options->uid = make_kuid(current_user_ns(), result.uint_32);
 		if (!kuid_has_mapping(fc->user_ns, options->uid))
-			return invalfc(fc, "uid=%u: no such user in this user namespace",
+			return refuse(fc, "uid=%u: no such user in this user namespace",
 				       result.uint_32);
 		break;
 	case OPT_GID:
 		options->gid = make_kgid(current_user_ns(), result.uint_32);
 		if (!kgid_has_mapping(fc->user_ns, options->gid))
-			return invalfc(fc, "gid=%u: no such group in this user namespace",
+			return refuse(fc, "gid=%u: no such group in this user namespace",
 				       result.uint_32);
 		break;
 	case OPT_SIZE:
@@ -180,7 +194,7 @@ static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		break;
 	case OPT_DEBUG:
 		if (fc->user_ns != &init_user_ns)
-			return invalfc(fc, "debug is not for mounts in a user namespace");
+			return refuse(fc, "debug is not for mounts in a user namespace");
 		options->debug = true;
 		break;
 	}
@@ -315,8 +329,8 @@ static bool is_block_device(const char *name)
 static int cramfs_get_tree(struct fs_context *fc)
 {
 	if (is_block_device(fc->source))
-		return invalfc(fc, "%s is a block device, and this %s keeps its files in RAM; "
-			       "for the compressed read-only cramfs, unload " KBUILD_MODNAME,
+		return refuse(fc, "%s is a block device, and this %s keeps its files in RAM; "
+			      "for the compressed read-only cramfs, unload " KBUILD_MODNAME,
 			       fc->source, fc->fs_type->name);
 	return get_tree_nodev(fc, cramfs_fill_super);
 }
@@ -332,20 +346,20 @@ static int cramfs_reconfigure(struct fs_context *fc)
 	s64 new_inodes = test_bit(OPT_NR_INODES, &new->given) ? new->inodes : inodes;
 
 	if (test_bit(OPT_MODE, &new->given) && new->mode != old->mode)
-		return invalfc(fc, "mode= cannot change in a remount; use chmod");
+		return refuse(fc, "mode= cannot change in a remount; use chmod");
 	if (test_bit(OPT_UID, &new->given) && !uid_eq(new->uid, old->uid))
-		return invalfc(fc, "uid= cannot change in a remount; use chown");
+		return refuse(fc, "uid= cannot change in a remount; use chown");
 	if (test_bit(OPT_GID, &new->given) && !gid_eq(new->gid, old->gid))
-		return invalfc(fc, "gid= cannot change in a remount; use chgrp");
+		return refuse(fc, "gid= cannot change in a remount; use chgrp");
 	if (new->debug && !old->debug)
-		return invalfc(fc, "debug cannot be turned on in a remount");
+		return refuse(fc, "debug cannot be turned on in a remount");
 
 	if (!limit_shrink(&csb->pages, new_pages))
-		return invalfc(fc, "size= is below the %lld KiB in use",
+		return refuse(fc, "size= is below the %lld KiB in use",
 			       cramfs_used(&csb->pages) << (PAGE_SHIFT - 10));
 	if (!limit_shrink(&csb->inodes, new_inodes)) {
 		limit_grow(&csb->pages, pages);
-		return invalfc(fc, "nr_inodes= is below the %lld in use",
+		return refuse(fc, "nr_inodes= is below the %lld in use",
 			       cramfs_used(&csb->inodes));
 	}
 	limit_grow(&csb->pages, new_pages);

@@ -464,6 +464,28 @@ START_TEST(user_namespace)
 }
 END_TEST
 
+START_TEST(user_namespace_does_not_flood)
+{
+	pid_t pid;
+
+	mkdir("/tmp/userns", 0777);
+	chmod("/tmp/userns", 0777);
+	log_mark();
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		enter_userns();
+		for (int i = 0; i < 1000; i++)
+			ck_assert_int_eq(cramfs_mount_at("/tmp/userns", "size=nonsense"), -EINVAL);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_ge(log_count("size=nonsense"), 1);
+	ck_assert_int_le(log_count("size=nonsense"), 100);
+	rmdir("/tmp/userns");
+}
+END_TEST
+
 /* Idmapped mounts: the files of user 1000 are seen as those of 2000 */
 
 #ifndef MOUNT_ATTR_IDMAP
@@ -556,6 +578,7 @@ int main(void)
 	tcase_add_test(tc, handle_of_another_mount);
 	tcase_add_test(tc, handles_under_load);
 	tcase_add_test(tc, user_namespace);
+	tcase_add_test(tc, user_namespace_does_not_flood);
 	if (has_idmapped())
 		tcase_add_test(tc, idmapped);
 	else
