@@ -19,6 +19,9 @@ endif
 USES_CLANG = $(shell grep -sqx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto.conf' '$(KDIR)/.config' && echo 1)
 KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
 
+# The newest kernel of tests/kernels/list; newer ones most likely work.
+NEWEST_TESTED := 7.3
+
 VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
 MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
 # What DKMS and the packages need to build the modules.
@@ -61,6 +64,9 @@ help:
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
 
 modules: headers-or-explain
+	@printf '%s\n' '$(KVER)' $(NEWEST_TESTED) | sed 's/^\([0-9]*\.[0-9]*\).*/\1/' | sort -V | \
+		tail -n 1 | grep -qxF $(NEWEST_TESTED) || \
+		echo 'kmodkit: Linux $(KVER) is newer than $(NEWEST_TESTED), the newest that these modules were tested on'
 	$(if $(USES_CLANG),@echo 'kmodkit: this kernel was built with clang: building with LLVM=1')
 	+$(KBUILD) modules
 

@@ -71,11 +71,35 @@ setup_file() {
 	[[ $output == *"apt install linux-headers-9.9.9-none"* ]]
 }
 
-@test "a kernel built with clang: LLVM=1, and said" {
-	mkdir -p "$BATS_TEST_TMPDIR/kdir/include/config"
-	echo CONFIG_CC_IS_CLANG=y > "$BATS_TEST_TMPDIR/kdir/include/config/auto.conf"
+# Headers of a kernel RELEASE that only say that they were called.
+mock_headers() {
+	mkdir -p "$BATS_TEST_TMPDIR"/kdir/include/{config,generated}
+	echo "#define UTS_RELEASE \"$1\"" > "$BATS_TEST_TMPDIR/kdir/include/generated/utsrelease.h"
 	# shellcheck disable=SC2016 # for make
 	printf 'modules:\n\t@echo "kernel build with LLVM=$(LLVM)"\n' > "$BATS_TEST_TMPDIR/kdir/Makefile"
+}
+
+@test "a kernel newer than the newest tested: built, and said in one line" {
+	newest=$(awk '/^[^#]/ && $3 != "*" { print $3 }' "$BATS_TEST_DIRNAME/kernels/list" | sort -V | tail -n 1)
+	for newer in "${newest%.*}.$((${newest#*.} + 1))-rc1" "${newest%.*}.1${newest#*.}.2-amd64" 20.0.1; do
+		mock_headers "$newer"
+		run make -s -C "$src" KDIR="$BATS_TEST_TMPDIR/kdir"
+		[ "$status" -eq 0 ]
+		[ "${#lines[@]}" -eq 2 ]
+		[[ ${lines[0]} == "kmodkit: Linux $newer is newer than $newest,"* ]]
+		[[ ${lines[1]} == "kernel build"* ]]
+	done
+	for older in "$newest.0" "$newest-rc5" "$newest.99+deb13-amd64" 5.10.0-9-amd64; do
+		mock_headers "$older"
+		run make -s -C "$src" KDIR="$BATS_TEST_TMPDIR/kdir"
+		[ "$status" -eq 0 ]
+		[ "${#lines[@]}" -eq 1 ]
+	done
+}
+
+@test "a kernel built with clang: LLVM=1, and said" {
+	mock_headers 6.12.0
+	echo CONFIG_CC_IS_CLANG=y > "$BATS_TEST_TMPDIR/kdir/include/config/auto.conf"
 	run make -C "$src" KDIR="$BATS_TEST_TMPDIR/kdir"
 	[ "$status" -eq 0 ]
 	[[ $output == *"built with clang: building with LLVM=1"* ]]
