@@ -509,11 +509,14 @@ static int __init check_parameters(void)
 
 static int __init request_real_line(void)
 {
-	int err;
+	struct irq_data *data = irq_get_irq_data(irq_param);
+	int err = -EINVAL;
 
 	line = irq_param;
 	answer = claim ? IRQ_HANDLED : IRQ_NONE;
-	err = request_irq(line, irq_events_handler, REQUEST_FLAGS, KBUILD_MODNAME, &ring);
+	/* One that each processor has for itself is not shared: the kernel warns of a try. */
+	if (!data || !irqd_is_per_cpu(data))
+		err = request_irq(line, irq_events_handler, REQUEST_FLAGS, KBUILD_MODNAME, &ring);
 	if (err)
 		pr_err("irq=%d cannot be shared (error %d): take another line of /proc/interrupts, or irq=-1 to simulate one\n",
 		       irq_param, err);

@@ -55,6 +55,13 @@ struct timespec kmk_deadline(int seconds);
 bool kmk_expired(const struct timespec *deadline);
 void kmk_pause(void);
 
+/* A PC's line 1 is the keyboard's, and can be shared; elsewhere it is nothing of the sort. */
+#if defined(__x86_64__) || defined(__i386__)
+#define PC true
+#else
+#define PC false
+#endif
+
 /* Modules: 0, or -errno as the system call gave it. */
 int module_load(const char *name, const char *params);
 int module_unload(const char *name);
