@@ -28,20 +28,24 @@ MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
 SOURCES := Makefile Kbuild dkms.conf $(foreach dir,$(MODULE_DIRS) include,\
 	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild))
 KERNEL ?= 6.1
+# Where programs are built; those for another architecture have a directory of their own.
+BUILD := build
 # The command-line tool; static unless told otherwise, as the test machine has no libraries.
-TOOL := build/tools/kmk
+TOOL := $(BUILD)/tools/kmk
 TOOL_LDFLAGS ?= -static
 prefix ?= /usr/local
 BENCH_PROGRAMS := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/bench_*.c))
-TESTS := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 UAPI := $(wildcard include/uapi/kmodkit/*.h)
+# None where there is no compiler for such.
+PROGRAM32 := $(BUILD)/tests/program32
 BATS := $(wildcard tests/*.bats)
 # What a test run may keep in flight: more VMs than processors only wait for each other.
 JOBS ?= $(shell nproc)
 
-.PHONY: all modules help install uninstall clean setup setup-demo setup-check setup-bench \
-	tools install-tools tests demo shell check check-kernels lint bench bench-programs \
-	dkms dkms-source deb setup-deb
+.PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
+	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
+	record lint bench bench-programs dkms dkms-source deb
 
 all: modules
 
@@ -59,6 +63,7 @@ help:
 	@echo '  make shell         a prompt in the machine, with the modules loaded'
 	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
+	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make lint          checkpatch, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
@@ -134,14 +139,17 @@ setup-deb:
 setup-check:
 	@tests/setup check
 
-tests: tools $(TESTS) build/tests/program32
+setup-check-arches: setup-check
+	@tests/setup check-arches
 
-build/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
+tests: tools $(TESTS) $(PROGRAM32)
+
+$(BUILD)/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -Itests -static -o $@ \
 		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
 
-build/tests/program32: tests/program32.c $(UAPI)
+$(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -m32 -std=gnu11 -O2 -g -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Iinclude/uapi -static -o $@ $<
 
@@ -158,8 +166,14 @@ check: setup-check
 	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(TESTS) $(BATS)
 
 check-kernels: setup-check
-	+@$(MAKE) --no-print-directory tests
 	@tests/kernels/check
+
+check-arches: setup-check-arches
+	@tests/kernels/check -a
+
+# The results of the two into README.md.
+record:
+	@tests/kernels/check -r
 
 lint: setup-check
 	@tests/lint

@@ -926,7 +926,7 @@ int main(void)
 	if (runs_32_bits())
 		tcase_add_loop_test(both, from_32_bits, 0, 2);
 	else
-		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
+		skip_test("from_32_bits", "no program of 32 bits runs here");
 	suite_add_tcase(suite, both);
 	return run_suite(suite);
 }

@@ -1074,7 +1074,7 @@ int main(void)
 	if (runs_32_bits())
 		tcase_add_test(tc, from_32_bits);
 	else
-		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
+		skip_test("from_32_bits", "no program of 32 bits runs here");
 	tcase_add_test(tc, handles_are_not_used_again);
 	tcase_add_test(tc, close_frees_all);
 	tcase_add_test(tc, limit);

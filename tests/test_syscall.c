@@ -1214,7 +1214,7 @@ int main(void)
 	if (runs_32_bits())
 		tcase_add_test(tc, from_32_bits);
 	else
-		skip_test("from_32_bits", "this kernel runs no programs of 32 bits");
+		skip_test("from_32_bits", "no program of 32 bits runs here");
 	tcase_add_test(tc, many_callers);
 	tcase_add_test(tc, unload_under_load);
 	tcase_add_test(tc, contested_call);
