@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <kmodkit/echo.h>
+#include <liburing.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <pthread.h>
@@ -637,6 +638,42 @@ START_TEST(sendfile_out)
 }
 END_TEST
 
+static int by_io_uring(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	ck_assert_int_eq(io_uring_submit_and_wait(ring, 1), 1);
+	ck_assert_int_eq(io_uring_peek_cqe(ring, &cqe), 0);
+	ret = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return ret;
+}
+
+START_TEST(io_uring)
+{
+	int fd = ck_ok(open(DEV, O_RDWR));
+	struct io_uring ring;
+	char buf[16];
+
+	ck_assert_int_eq(io_uring_queue_init(2, &ring, 0), 0);
+	io_uring_prep_write(io_uring_get_sqe(&ring), fd, "through a ring", 14, -1);
+	ck_assert_int_eq(by_io_uring(&ring), 14);
+	io_uring_prep_write(io_uring_get_sqe(&ring), fd, "R", 1, 10);
+	ck_assert_int_eq(by_io_uring(&ring), 1);
+	check_message("through a Ring", 14);
+	io_uring_prep_read(io_uring_get_sqe(&ring), fd, buf, sizeof(buf), 8);
+	ck_assert_int_eq(by_io_uring(&ring), 6);
+	ck_assert_mem_eq(buf, "a Ring", 6);
+	io_uring_prep_read(io_uring_get_sqe(&ring), fd, buf, sizeof(buf), -1);
+	ck_assert_int_eq(by_io_uring(&ring), 0);	/* its end */
+	io_uring_prep_write(io_uring_get_sqe(&ring), fd, "x", 1, 4096);
+	ck_assert_int_eq(by_io_uring(&ring), -ENOSPC);
+	io_uring_queue_exit(&ring);
+	close(fd);
+}
+END_TEST
+
 /* Many at once */
 
 #define WHOLE 3000
@@ -912,6 +949,7 @@ int main(void)
 		tcase_add_test(message, sendfile_out);
 	else
 		skip_test("sendfile_out", "sendfile() of this kernel reads no devices");
+	tcase_add_test(message, io_uring);
 	tcase_add_test(message, writes_never_mix);
 	tcase_add_loop_test(message, shared_offset, 0, 2);
 	tcase_set_timeout(message, 60);
