@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What no user may get out of any module, whatever he does: an address of the
+ * kernel, or memory that was somebody else's.
+ */
+#define _GNU_SOURCE
+#include "ramfs.h"
+
+#include <ftw.h>
+#include <kmodkit/echo.h>
+#include <kmodkit/mempool.h>
+#include <kmodkit/syscall_ext.h>
+#include <linux/falloc.h>
+#include <regex.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
+
+#define TRACING "/sys/kernel/tracing"
+#define EVENTS TRACING "/events/kmk_"
+#define KPTR_RESTRICT "/proc/sys/kernel/kptr_restrict"
+
+static const struct {
+	const char *name, *params;
+} modules[] = {
+	{ "kmk_minimal", "" },
+	{ "kmk_echo", "mode=0666" },
+	{ "kmk_proc", "" },
+	{ "kmk_irq", "irq=-1 mode=0666" },
+	{ "kmk_syscall", "" },
+	{ "kmk_mempool", "mode=0666" },
+	{ "kmk_ramfs", "" },
+};
+
+#define MODULES (sizeof(modules) / sizeof(*modules))
+
+static void load_all(void)
+{
+	umount2(MNT, MNT_DETACH);
+	for (size_t i = 0; i < MODULES; i++) {
+		if (module_loaded(modules[i].name))
+			wait_until(!module_unload(modules[i].name));
+		ck_assert_int_eq(module_load(modules[i].name, modules[i].params), 0);
+	}
+	ck_assert_int_eq(cramfs_mount("mode=1777,debug"), 0);
+}
+
+static void unload_all(void)
+{
+	ck_ok(umount2(MNT, 0));
+	for (size_t i = 0; i < MODULES; i++)
+		ck_assert_int_eq(module_unload(modules[i].name), 0);
+}
+
+static __u64 new_block(int fd, size_t size)
+{
+	struct kmk_mempool_alloc arg = { .size = size };
+
+	ck_ok(ioctl(fd, MEMPOOL_IOC_ALLOC, &arg));
+	return arg.handle;
+}
+
+/* Something of everything, so that every output has something to show. */
+static void use_all(void)
+{
+	struct custom_syscall_data call = { CUSTOM_SYSCALL_ADD, 1, 2, 0 };
+	int echo, fifo, irq, syscall, mempool;
+
+	echo = ck_ok(open("/dev/echo", O_RDWR | O_CLOEXEC));
+	ck_assert_int_eq(write(echo, "message", 7), 7);
+	fifo = ck_ok(open("/dev/echo_fifo", O_RDWR | O_CLOEXEC));
+	ck_assert_int_eq(write(fifo, "bytes", 5), 5);
+	ck_assert_int_eq(spew("/proc/rust_proc", "an entry\n"), 0);
+	irq = ck_ok(open("/dev/irq_events", O_RDONLY | O_CLOEXEC));
+	ck_assert_int_eq(spew("/sys/class/misc/irq_events/trigger", "3"), 0);
+	syscall = ck_ok(open("/dev/syscall_ext", O_RDWR | O_CLOEXEC));
+	ck_ok(custom_syscall(syscall, &call));
+	mempool = ck_ok(open("/dev/mempool", O_RDWR | O_CLOEXEC));
+	new_block(mempool, PAGE);
+	close(new_file(MNT "/file"));
+	ck_ok(unlink(MNT "/file"));
+	/* the files stay open: their fdinfo is an output too */
+	(void)irq;
+}
+
+/* ---- addresses ---- */
+
+static regex_t address;		/* as %px prints one, and %016lx */
+static int files_read;
+
+static void check_text(const char *path, const char *text)
+{
+	regmatch_t match;
+
+	if (regexec(&address, text, 1, &match, 0))
+		return;
+	ck_abort_msg("%s: shows %.*s", path, (int)(match.rm_eo - match.rm_so),
+		     text + match.rm_so);
+}
+
+/* Files that block or that are written only are passed over. */
+static int check_file(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+	static char text[1 << 20];
+	ssize_t n;
+	int fd;
+
+	(void)st;
+	(void)walk;
+	if (type != FTW_F)
+		return 0;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n < 0)
+		return 0;
+	text[n] = '\0';
+	check_text(path, text);
+	files_read++;
+	return 0;
+}
+
+static void check_tree(const char *path)
+{
+	int before = files_read;
+	char *target = realpath(path, NULL);
+
+	ck_assert_msg(target, "%s: %s", path, strerror(errno));
+	ck_assert_int_eq(nftw(target, check_file, 16, FTW_PHYS), 0);
+	ck_assert_msg(files_read > before, "%s: nothing to read", path);
+	free(target);
+}
+
+/* The kernel's own lines of other things are none of ours. */
+static void check_lines(const char *path, const char *mark)
+{
+	char *text = slurp(path), *line, *rest = text;
+
+	while ((line = strsep(&rest, "\n")))
+		if (strstr(line, mark))
+			check_text(path, line);
+	free(text);
+}
+
+static void check_log(void)
+{
+	int fd = ck_ok(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	char record[8192];
+	int ours = 0;
+	ssize_t n;
+
+	while ((n = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		record[n > 0 ? n : 0] = '\0';
+		if (strstr(record, "kmk_")) {
+			check_text("the kernel log", record);
+			ours++;
+		}
+	}
+	close(fd);
+	ck_assert_int_gt(ours, 0);
+}
+
+static void trace_all(const char *on)
+{
+	static const char * const events[] = { "echo", "irq", "mempool", "ramfs" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+		snprintf(path, sizeof(path), EVENTS "%s/enable", events[i]);
+		ck_assert_int_eq(spew(path, on), 0);
+	}
+}
+
+START_TEST(no_address_in_any_output)
+{
+	static const char * const trees[] = {
+		"/sys/class/misc/echo", "/sys/class/misc/echo_fifo",
+		"/sys/class/misc/irq_events", "/sys/class/misc/syscall_ext",
+		"/sys/class/misc/mempool", "/sys/kernel/debug/kmk_mempool",
+		"/sys/kernel/debug/kmk_ramfs", "/proc/self/fdinfo", "/proc/rust_proc",
+		"/proc/interrupts", TRACING "/trace",
+	};
+	char path[64];
+
+	ck_assert_int_eq(regcomp(&address, "[fF]{4}[0-9a-fA-F]{12}", REG_EXTENDED), 0);
+	check_text("a sentence without one", "0000000012345678 ffff 123");
+	ck_assert_int_eq(regexec(&address, "at ffff888012345678.", 0, NULL, 0), 0);
+
+	ck_assert_int_eq(spew(KPTR_RESTRICT, "0"), 0);
+	load_all();
+	trace_all("1");
+	use_all();
+	trace_all("0");
+	for (size_t i = 0; i < sizeof(trees) / sizeof(*trees); i++)
+		check_tree(trees[i]);
+	for (size_t i = 0; i < MODULES; i++) {
+		snprintf(path, sizeof(path), "/sys/module/%s/parameters", modules[i].name);
+		if (exists(path))
+			check_tree(path);
+	}
+	check_lines("/proc/mounts", "cramfs");
+	check_log();
+	for (int fd = 3; fd < 16; fd++)
+		close(fd);
+	unload_all();
+}
+END_TEST
+
+/* ---- other people's memory ---- */
+
+#define DIRT 0xa5
+
+#define SOILED (64 << 20)
+
+/* Have the memory that is given out next hold DIRT, as if a process with secrets had ended. */
+static void soil_memory(void)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		void *all = mmap(NULL, SOILED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				 -1, 0);
+
+		ck_assert_ptr_ne(all, MAP_FAILED);
+		memset(all, DIRT, SOILED);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+}
+
+static void check_clean(const char *what, const void *bytes, size_t size)
+{
+	const char *dirty = memchr(bytes, DIRT, size);
+
+	ck_assert_msg(!dirty, "%s: byte %td is not its own", what,
+		      dirty - (const char *)bytes);
+}
+
+/* As the page allocator has it: what is not cleared is seen to hold the dirt. */
+START_TEST(memory_is_soiled)
+{
+	char *cmdline = slurp("/proc/cmdline");
+
+	ck_assert_msg(strstr(cmdline, "init_on_alloc=0"), "the kernel clears memory by itself");
+	free(cmdline);
+}
+END_TEST
+
+START_TEST(nothing_old_in_a_file)
+{
+	static char bytes[64 * PAGE];
+	int fd, i;
+	char *map;
+
+	load_all();
+	soil_memory();
+	for (i = 0; i < 200; i++) {
+		fd = new_file(MNT "/file");
+		/* a part of a page; a hole; a page from the middle; reserved pages */
+		ck_assert_int_eq(pwrite(fd, "x", 1, 100), 1);
+		ck_assert_int_eq(pwrite(fd, "x", 1, 10 * PAGE + 17), 1);
+		ck_ok(fallocate(fd, 0, 20 * PAGE, 20 * PAGE));
+		ck_ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 25 * PAGE + 1,
+				PAGE));
+		ck_ok(ftruncate(fd, sizeof(bytes) - 50));
+		ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes) - 50);
+		check_clean("read", bytes, sizeof(bytes) - 50);
+		/* the end of the last page too, which only a map shows */
+		map = mmap(NULL, sizeof(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ck_assert_ptr_ne(map, MAP_FAILED);
+		map[50 * PAGE] = 'x';
+		check_clean("map", map, sizeof(bytes));
+		ck_ok(munmap(map, sizeof(bytes)));
+		close(fd);
+		ck_ok(unlink(MNT "/file"));
+	}
+	unload_all();
+}
+END_TEST
+
+START_TEST(nothing_old_in_a_name)
+{
+	static char bytes[65536];
+	char target[300];
+
+	load_all();
+	soil_memory();
+	memset(target, 't', sizeof(target));
+	for (size_t n = 1; n < sizeof(target); n++) {
+		target[n] = '\0';
+		ck_ok(symlink(target, MNT "/link"));
+		ck_assert_int_eq(readlink(MNT "/link", bytes, sizeof(bytes)), n);
+		check_clean("readlink", bytes, n);
+		ck_ok(unlink(MNT "/link"));
+		target[n] = 't';
+	}
+	close(new_file(MNT "/file"));
+	for (size_t n = 0; n < sizeof(bytes) - 300; n += 997) {
+		memset(bytes, 'v', n);
+		ck_ok(setxattr(MNT "/file", "user.value", bytes, n, 0));
+		ck_assert_int_eq(getxattr(MNT "/file", "user.value", bytes, sizeof(bytes)), n);
+		check_clean("getxattr", bytes, n);
+		ck_assert_int_eq(listxattr(MNT "/file", bytes, sizeof(bytes)), 11);
+		check_clean("listxattr", bytes, 11);
+	}
+	ck_ok(unlink(MNT "/file"));
+	unload_all();
+}
+END_TEST
+
+START_TEST(nothing_old_in_a_device)
+{
+	static char bytes[256 * PAGE];
+	struct kmk_mempool_stats pool;
+	struct kmk_mempool_query query;
+	struct echo_stats echo;
+	__u64 handle;
+	char *map;
+	int fd;
+
+	soil_memory();
+	load_all();
+	fd = ck_ok(open("/dev/echo", O_RDWR | O_CLOEXEC));
+	ck_assert_int_eq(pwrite(fd, "x", 1, 4095), 1);
+	ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), 0), 4096);
+	check_clean("/dev/echo", bytes, 4096);
+	ck_ok(ioctl(fd, ECHO_IOC_GET_STATS, &echo));
+	check_clean("ECHO_IOC_GET_STATS", &echo, sizeof(echo));
+	close(fd);
+
+	fd = ck_ok(open("/dev/irq_events", O_RDONLY | O_CLOEXEC));
+	ck_assert_int_eq(spew("/sys/class/misc/irq_events/trigger", "1"), 0);
+	ck_assert_int_gt(read(fd, bytes, sizeof(bytes)), 0);
+	close(fd);
+
+	soil_memory();
+	fd = ck_ok(open("/dev/mempool", O_RDWR | O_CLOEXEC));
+	for (int i = 0; i < 32; i++) {
+		handle = new_block(fd, sizeof(bytes) - 9);
+		ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), handle), sizeof(bytes) - 9);
+		check_clean("/dev/mempool", bytes, sizeof(bytes) - 9);
+		map = mmap(NULL, sizeof(bytes), PROT_READ, MAP_SHARED, fd, handle);
+		ck_assert_ptr_ne(map, MAP_FAILED);
+		check_clean("a mapping of /dev/mempool", map, sizeof(bytes));
+		ck_ok(munmap(map, sizeof(bytes)));
+	}
+	query.handle = handle;
+	query.flags = 0;
+	ck_ok(ioctl(fd, MEMPOOL_IOC_QUERY, &query));
+	check_clean("MEMPOOL_IOC_QUERY", &query, sizeof(query));
+	ck_ok(ioctl(fd, MEMPOOL_IOC_STATS, &pool));
+	check_clean("MEMPOOL_IOC_STATS", &pool, sizeof(pool));
+	close(fd);
+	unload_all();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("security");
+	TCase *tc = tcase_create("addresses");
+
+	tcase_set_timeout(tc, 60);
+	if (sizeof(long) == 8)
+		tcase_add_test(tc, no_address_in_any_output);
+	else
+		skip_test("no_address_in_any_output", "no pattern tells an address of 32 bits");
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("memory");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, memory_is_soiled);
+	tcase_add_test(tc, nothing_old_in_a_file);
+	tcase_add_test(tc, nothing_old_in_a_name);
+	tcase_add_test(tc, nothing_old_in_a_device);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
