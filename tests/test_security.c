@@ -14,6 +14,7 @@
 #include <regex.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 
 #define TRACING "/sys/kernel/tracing"
@@ -357,16 +358,24 @@ START_TEST(nothing_old_in_a_device)
 }
 END_TEST
 
+/* Elsewhere an address of the kernel looks like any other number. */
+static bool kernel_lies_high(void)
+{
+	struct utsname names;
+
+	return sizeof(long) == 8 && !uname(&names) && !strstr(names.machine, "s390");
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("security");
 	TCase *tc = tcase_create("addresses");
-
 	tcase_set_timeout(tc, 60);
-	if (sizeof(long) == 8)
+	if (kernel_lies_high())
 		tcase_add_test(tc, no_address_in_any_output);
 	else
-		skip_test("no_address_in_any_output", "no pattern tells an address of 32 bits");
+		skip_test("no_address_in_any_output",
+			  "an address of this kernel looks like any other number");
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("memory");
