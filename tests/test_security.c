@@ -370,6 +370,7 @@ int main(void)
 {
 	Suite *suite = suite_create("security");
 	TCase *tc = tcase_create("addresses");
+
 	tcase_set_timeout(tc, 60);
 	if (kernel_lies_high())
 		tcase_add_test(tc, no_address_in_any_output);
