@@ -263,7 +263,7 @@ bool runs_32_bits(void)
 
 	if (!pid) {
 		execl(PROGRAM32, PROGRAM32, NULL);
-		_exit(errno == ENOEXEC);
+		_exit(errno == ENOEXEC || !PC);	/* it is built for a PC only */
 	}
 	return waitpid(pid, &status, 0) == pid && !status;
 }
