@@ -117,12 +117,17 @@ static unsigned long inverse_of(unsigned long odd)
 }
 
 /* The head after a change that makes @first the first block. */
-static s64 next_head(u64 head, u32 first)
+static s64 next_head(u64 head, unsigned long first)
 {
 	return (head | LINK_END) + 1 + first;
 }
 
-static __always_inline u32 list_pop(struct kmk_pool *pool, struct pool_list *list)
+/*
+ * Below, what a pool never changes is read once, before the first atomic
+ * operation, across which the compiler trusts no memory.
+ */
+
+static __always_inline u32 list_pop(struct pool_list *list, u32 *links)
 {
 	s64 head = atomic64_read(&list->head), next;
 	u32 first;
@@ -132,28 +137,30 @@ static __always_inline u32 list_pop(struct kmk_pool *pool, struct pool_list *lis
 		if (first == LINK_END)
 			return LINK_END;
 		/* No longer a link when another CPU popped first; then the tag is another too. */
-		next = next_head(head, READ_ONCE(pool->links[first]));
+		next = next_head(head, READ_ONCE(links[first]));
 	} while (unlikely(!atomic64_try_cmpxchg_acquire(&list->head, &head, next)));
-	WRITE_ONCE(pool->links[first], LINK_TAKEN);
+	WRITE_ONCE(links[first], LINK_TAKEN);
 	return first;
 }
 
-/* Put a block that is on no list on this CPU's. */
-static __always_inline void list_push(struct kmk_pool *pool, u32 index)
+/* Put the block @index, which is on no list and whose link is @link, on this CPU's. */
+static __always_inline void list_push(struct pool_list __percpu *lists, u32 *link,
+				      unsigned long index)
 {
-	struct pool_list *list = raw_cpu_ptr(pool->lists);
+	struct pool_list *list = raw_cpu_ptr(lists);
 	s64 head = atomic64_read(&list->head);
 
 	do {
-		WRITE_ONCE(pool->links[index], head & LINK_END);
+		WRITE_ONCE(*link, head & LINK_END);
 	} while (unlikely(!atomic64_try_cmpxchg_release(&list->head, &head,
 							next_head(head, index))));
-	this_cpu_inc(pool->lists->frees);
+	this_cpu_inc(lists->frees);
 }
 
-static __always_inline void *hand_out(struct kmk_pool *pool, u32 index)
+static __always_inline void *hand_out(struct kmk_pool *pool, struct pool_list __percpu *lists,
+				      unsigned long index)
 {
-	this_cpu_inc(pool->lists->allocs);
+	this_cpu_inc(lists->allocs);
 	return pool->first + index * pool->stride;
 }
 
@@ -165,10 +172,10 @@ static noinline void *alloc_elsewhere(struct kmk_pool *pool)
 	u32 index;
 
 	for_each_cpu_wrap(cpu, cpu_possible_mask, start) {
-		index = list_pop(pool, per_cpu_ptr(pool->lists, cpu));
+		index = list_pop(per_cpu_ptr(pool->lists, cpu), pool->links);
 		if (index != LINK_END) {
 			WRITE_ONCE(own->victim, cpu);
-			return hand_out(pool, index);
+			return hand_out(pool, pool->lists, index);
 		}
 	}
 	this_cpu_inc(pool->lists->empty);
@@ -191,11 +198,12 @@ static noinline void *alloc_elsewhere(struct kmk_pool *pool)
  */
 void *kmk_pool_alloc(struct kmk_pool *pool)
 {
-	u32 index = list_pop(pool, raw_cpu_ptr(pool->lists));
+	struct pool_list __percpu *lists = pool->lists;
+	u32 index = list_pop(raw_cpu_ptr(lists), pool->links);
 
 	if (unlikely(index == LINK_END))
 		return alloc_elsewhere(pool);
-	return hand_out(pool, index);
+	return hand_out(pool, lists, index);
 }
 EXPORT_SYMBOL_GPL(kmk_pool_alloc);
 
@@ -229,7 +237,7 @@ static void paint_red_zones(struct kmk_pool *pool, char *block)
 }
 
 /* The rest of a free in a pool whose flags ask for work on the block's bytes. */
-static noinline int scrub_and_push(struct kmk_pool *pool, char *block, u32 index,
+static noinline int scrub_and_push(struct kmk_pool *pool, char *block, unsigned long index,
 				   unsigned long caller)
 {
 	int err = 0;
@@ -242,7 +250,7 @@ static noinline int scrub_and_push(struct kmk_pool *pool, char *block, u32 index
 	}
 	if (pool->flags & KMK_POOL_INIT_ON_FREE)
 		memset(block, 0, pool->block_size);
-	list_push(pool, index);
+	list_push(pool->lists, &pool->links[index], index);
 	return err;
 }
 
@@ -267,14 +275,17 @@ static noinline int scrub_and_push(struct kmk_pool *pool, char *block, u32 index
 int kmk_pool_free(struct kmk_pool *pool, void *block)
 {
 	unsigned long index = block_index(pool, block);
+	struct pool_list __percpu *lists = pool->lists;
+	u32 *link;
 
 	if (unlikely(index >= pool->total))
 		return bad_address(pool, block, _RET_IP_);
-	if (unlikely(cmpxchg(&pool->links[index], LINK_TAKEN, LINK_END) != LINK_TAKEN))
+	link = &pool->links[index];
+	if (unlikely(cmpxchg(link, LINK_TAKEN, LINK_END) != LINK_TAKEN))
 		return pool_misuse(pool, block, KMK_MISUSE_FREE, _RET_IP_);
 	if (unlikely(pool->flags))
 		return scrub_and_push(pool, block, index, _RET_IP_);
-	list_push(pool, index);
+	list_push(lists, link, index);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kmk_pool_free);
