@@ -193,7 +193,10 @@ static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	struct inode *inode = mapping->host;
 	ssize_t done = 0;
 
-	while (iov_iter_count(to)) {
+	/* and that is no access */
+	if (!iov_iter_count(to))
+		return 0;
+	do {
 		pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
 		struct folio *folio = find_folio(mapping, index);
 		/* after the folio was found: what it holds was there at this size */
@@ -226,7 +229,7 @@ static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		}
 		cond_resched();
-	}
+	} while (iov_iter_count(to));
 	file_accessed(file);
 	return done;
 }
@@ -563,7 +566,8 @@ static loff_t seek_hole_data(struct file *file, loff_t offset, int whence)
 		pgoff_t index = next_hole(mapping, offset >> PAGE_SHIFT,
 					  DIV_ROUND_UP_ULL(size, PAGE_SIZE));
 
-		found = min(size, max(offset, (loff_t)index << PAGE_SHIFT));
+		/* the end of the last page that a file can have is no loff_t */
+		found = min_t(u64, size, max_t(u64, offset, (u64)index << PAGE_SHIFT));
 	}
 	inode_unlock_shared(inode);
 	return found < 0 ? found : vfs_setpos(file, found, inode->i_sb->s_maxbytes);
