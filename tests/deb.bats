@@ -37,7 +37,7 @@ setup() {
 	run bin/kmk --version
 	[[ $output == *"$version"* ]]
 	[ "$(find include/kmodkit -name '*.h' | wc -l)" -eq 4 ]
-	for page in kmk.1 echo.4 echo_fifo.4 irq_events.4 syscall_ext.4 mempool.4 rust_proc.5 kmodkit.7; do
+	for page in kmk.1 echo.4 echo_fifo.4 irq_events.4 syscall_ext.4 mempool.4 rust_proc.5 cramfs.5 kmodkit.7; do
 		[ -e "share/man/man${page##*.}/$page.gz" ]
 	done
 	ls share/doc/kmodkit-utils/examples/mod*.conf

@@ -256,6 +256,19 @@ void drop_root(void)
 	ck_ok(setresuid(65534, 65534, 65534));
 }
 
+bool has_memory_cgroups(void)
+{
+	char controllers[512] = "";
+	int fd = open("/sys/fs/cgroup/cgroup.controllers", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, controllers, sizeof(controllers) - 1) < 0)
+		controllers[0] = '\0';
+	close(fd);
+	return strstr(controllers, "memory");
+}
+
 bool sendfile_reads_devices(void)
 {
 	int zero = open("/dev/zero", O_RDONLY), file = memfd_create("kmktest", 0);

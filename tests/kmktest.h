@@ -107,6 +107,8 @@ int reap(pid_t pid);
 /* Give up root, for good. */
 void drop_root(void);
 
+/* Whether this kernel accounts memory to cgroups (of version 2). */
+bool has_memory_cgroups(void);
 /* Whether this kernel's sendfile() reads from character devices; some never do. */
 bool sendfile_reads_devices(void);
 

@@ -1191,19 +1191,6 @@ static bool has_userfaultfd(void)
 	return uffd >= 0 || errno != ENOSYS;
 }
 
-static bool has_memory_cgroups(void)
-{
-	char controllers[512] = "";
-	int fd = open("/sys/fs/cgroup/cgroup.controllers", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return false;
-	if (read(fd, controllers, sizeof(controllers) - 1) < 0)
-		controllers[0] = '\0';
-	close(fd);
-	return strstr(controllers, "memory");
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("proc");

@@ -3,12 +3,14 @@
 #define _GNU_SOURCE
 #include "ramfs.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 static bool registered(const char *name)
 {
@@ -636,6 +638,115 @@ START_TEST(writers_race_to_the_limit)
 }
 END_TEST
 
+/*
+ * The same by all that takes pages, in one file each: fallocate(), a map, attributes,
+ * and long symbolic links. Each stops when there is nothing left for it.
+ */
+static void *reserve(void *arg)
+{
+	int fd = new_file(MNT "/reserved");
+	off_t at = 0;
+
+	(void)arg;
+	while (!fallocate(fd, FALLOC_FL_KEEP_SIZE, at, 3 * PAGE))
+		at += 3 * PAGE;
+	ck_assert_int_eq(errno, ENOSPC);
+	while (!fallocate(fd, 0, at, PAGE))
+		at += PAGE;
+	ck_assert_int_eq(errno, ENOSPC);
+	close(fd);
+	return NULL;
+}
+
+static void *map(void *arg)
+{
+	int fd = new_file(MNT "/mapped"), i;
+	char *page;
+
+	(void)arg;
+	ck_ok(ftruncate(fd, 2000 * PAGE));
+	page = mmap(NULL, 2000 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(page, MAP_FAILED);
+	/* by the kernel, which answers EFAULT where a touch would be SIGBUS */
+	for (i = 0; pread(fd, page + i * PAGE, 1, 2000 * PAGE - 1) == 1; i++)
+		;
+	ck_assert_int_eq(errno, EFAULT);
+	ck_ok(munmap(page, 2000 * PAGE));
+	close(fd);
+	return NULL;
+}
+
+static void *attribute(void *arg)
+{
+	static char value[20 * PAGE];
+	char name[64];
+	int i, k;
+
+	(void)arg;
+	for (i = 0;; i++) {
+		snprintf(name, sizeof(name), MNT "/attributes%d", i);
+		close(new_file(name));
+		for (k = 1; k < 16; k++)
+			if (setxattr(name, "user.x", value, k * PAGE, 0)) {
+				ck_assert_int_eq(errno, ENOSPC);
+				return NULL;
+			}
+	}
+}
+
+static void *link_far(void *arg)
+{
+	char target[200], name[64];
+	int i;
+
+	(void)arg;
+	memset(target, 't', sizeof(target));
+	target[sizeof(target) - 1] = '\0';
+	for (i = 0;; i++) {
+		snprintf(name, sizeof(name), MNT "/link%d", i);
+		if (symlink(target, name)) {
+			ck_assert_int_eq(errno, ENOSPC);
+			return NULL;
+		}
+	}
+}
+
+START_TEST(all_race_to_the_limit)
+{
+	static void *(*const takers[])(void *arg) = { reserve, map, attribute, link_far };
+	struct statvfs before;
+	pthread_t threads[4];
+	unsigned int i, round;
+	long long blocks;
+	struct dirent *d;
+	char path[300];
+	DIR *dir;
+
+	ck_assert_int_eq(cramfs_remount("size=4000k,nr_inodes=0"), 0);
+	before = cramfs_df();
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 4; i++)
+			ck_assert_int_eq(pthread_create(&threads[i], NULL, takers[i], NULL), 0);
+		for (i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		ck_assert_int_eq(pages_used(), 1000);
+		blocks = 0;
+		dir = opendir(MNT);
+		ck_assert_ptr_nonnull(dir);
+		while ((d = readdir(dir))) {
+			if (d->d_name[0] == '.')
+				continue;
+			snprintf(path, sizeof(path), MNT "/%s", d->d_name);
+			blocks += stat_of(path).st_blocks;
+			ck_ok(unlink(path));
+		}
+		closedir(dir);
+		ck_assert_int_eq(blocks, 1000 * PAGE / 512);
+		ck_assert_uint_eq(cramfs_df().f_bfree, before.f_bfree);
+	}
+}
+END_TEST
+
 static void *make_files(void *arg)
 {
 	long id = (long)arg, n;
@@ -867,6 +978,7 @@ int main(void)
 	tcase_add_test(tc, inode_limit);
 	tcase_add_test(tc, symlink_accounting);
 	tcase_add_test(tc, writers_race_to_the_limit);
+	tcase_add_test(tc, all_race_to_the_limit);
 	tcase_add_test(tc, creators_race_to_the_limit);
 	tcase_add_test(tc, remount_under_writers);
 	tcase_add_test(tc, debug_counters);

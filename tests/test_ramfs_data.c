@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 static int fd;
 
@@ -189,6 +190,43 @@ START_TEST(sparse)
 	ck_assert_int_eq(lseek(fd, 1LL << 40, SEEK_HOLE), (1LL << 40) + PAGE);
 	ck_errno(pwrite(fd, "x", 1, 0x7fffffffffffffffLL), EINVAL);
 	ck_errno(ftruncate(fd, -1), EINVAL);
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+}
+END_TEST
+
+/* The last pages that a file can have, where an end no longer fits into a loff_t. */
+START_TEST(largest)
+{
+	off_t most = 0x7fffffffffffffffLL, last = most / PAGE * PAGE;
+	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	char *map;
+
+	ck_ok(ftruncate(fd, most));
+	ck_assert_int_eq(size_of(), most);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), most);
+	ck_errno(lseek(fd, 0, SEEK_DATA), ENXIO);
+	put(last - 31 * PAGE, 'l', 32 * PAGE - 1);
+	ck_assert_int_eq(pages_of(), 32);
+	ck_bytes(last - 31 * PAGE, 'l', 32 * PAGE - 1);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), last - 31 * PAGE);
+	ck_assert_int_eq(lseek(fd, last, SEEK_HOLE), most);
+
+	/* the last page that the kernel lets anybody map */
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, last - PAGE);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	map[0] = 'm';
+	ck_bytes(last - PAGE, 'm', 1);
+	ck_ok(munmap(map, PAGE));
+	ck_ok(fallocate(fd, punch, last - PAGE, most - last + PAGE));
+	ck_assert_int_eq(pages_of(), 31);	/* the last page is not whole */
+	ck_bytes(last - PAGE, 0, 2 * PAGE - 1);
+	ck_ok(fallocate(fd, FALLOC_FL_ZERO_RANGE, last - PAGE, most - last + PAGE));
+	ck_assert_int_eq(pages_of(), 32);
+	ck_bytes(last - 2 * PAGE, 'l', PAGE);
+	ck_bytes(last - PAGE, 0, 2 * PAGE - 1);
+	ck_ok(ftruncate(fd, last - 16 * PAGE + 1));
+	ck_assert_int_eq(pages_of(), 16);
 	ck_ok(ftruncate(fd, 0));
 	ck_assert_int_eq(pages_of(), 0);
 }
@@ -695,6 +733,125 @@ START_TEST(leases)
 	ck_ok(fcntl(other, F_SETLEASE, F_UNLCK));
 	fd = ck_ok(open(MNT "/f", O_WRONLY | O_NONBLOCK));
 	close(other);
+	ck_ok(fcntl(fd, F_SETLEASE, F_WRLCK));
+	ck_errno(open(MNT "/f", O_RDONLY | O_NONBLOCK), EWOULDBLOCK);
+	ck_ok(fcntl(fd, F_SETLEASE, F_UNLCK));
+	other = ck_ok(open(MNT "/f", O_RDONLY | O_NONBLOCK));
+	ck_errno(fcntl(fd, F_SETLEASE, F_WRLCK), EAGAIN);
+	close(other);
+}
+END_TEST
+
+/* Memory */
+
+#define MIB 1048576
+
+static long long free_memory(void)
+{
+	char *text = slurp("/proc/meminfo");
+	long long kib = atoll(strstr(text, "MemFree:") + 8);
+
+	free(text);
+	return kib * 1024;
+}
+
+static void write_mebibytes(int n)
+{
+	static char data[MIB];
+	int i;
+
+	memset(data, 'M', sizeof(data));
+	for (i = 0; i < n; i++)
+		ck_assert_int_eq(pwrite(fd, data, sizeof(data), (off_t)i * MIB), MIB);
+}
+
+/*
+ * What leaves a file is free again, also where it was a part of something larger.
+ * Of 64 MiB, a page of each 16 stays.
+ */
+START_TEST(memory_comes_back)
+{
+	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	long long empty, full, part, holes;
+	off_t at;
+
+	ck_assert_int_eq(cramfs_remount("size=64m"), 0);
+	empty = free_memory();
+	write_mebibytes(64);
+	full = free_memory();
+	ck_assert_int_gt(empty - full, 63 * MIB);
+	for (at = 0; at < 64 * MIB; at += 16 * PAGE)
+		ck_ok(fallocate(fd, punch, at + PAGE, 15 * PAGE));
+	ck_assert_int_eq(pages_of(), 64 * MIB / PAGE / 16);
+	holes = free_memory();
+	ck_assert_int_gt(holes - full, 56 * MIB);
+
+	/* the same by truncation, which cuts what a write of 1 MiB made in two */
+	ck_ok(ftruncate(fd, 0));
+	write_mebibytes(64);
+	full = free_memory();
+	ck_ok(ftruncate(fd, 63 * MIB + MIB / 2 + PAGE));
+	write_mebibytes(1);
+	ck_ok(ftruncate(fd, PAGE));
+	ck_assert_int_eq(pages_of(), 1);
+	part = free_memory();
+	ck_assert_int_gt(part - full, 62 * MIB);
+	ck_bytes(0, 'M', PAGE);
+}
+END_TEST
+
+#define CGROUP "/sys/fs/cgroup/kmk_ramfs"
+
+static long long charged(void)
+{
+	return slurp_number(CGROUP "/memory.current");
+}
+
+/* Contents, inodes with their names, and attributes: the writer pays, until they are gone. */
+START_TEST(writer_pays)
+{
+	static char value[65536];
+	long long before;
+	char path[64];
+	pid_t pid;
+	int i;
+
+	ck_assert_int_eq(cramfs_remount("size=64m,nr_inodes=0"), 0);
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ck_ok(mkdir(CGROUP, 0755));
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		before = charged();
+		write_mebibytes(16);
+		ck_assert_int_gt(charged() - before, 15 * MIB);
+		ck_ok(ftruncate(fd, 0));
+		ck_assert_int_lt(charged() - before, 2 * MIB);
+
+		before = charged();
+		ck_ok(fallocate(fd, 0, 0, 16 * MIB));
+		ck_assert_int_gt(charged() - before, 15 * MIB);
+		ck_ok(ftruncate(fd, 0));
+
+		before = charged();
+		for (i = 0; i < 4000; i++) {
+			snprintf(path, sizeof(path), MNT "/%d", i);
+			close(new_file(path));
+		}
+		ck_assert_int_gt(charged() - before, 4000 * 600);
+
+		before = charged();
+		for (i = 0; i < 40; i++) {
+			snprintf(path, sizeof(path), MNT "/%d", i);
+			ck_ok(setxattr(path, "user.a", value, sizeof(value), 0));
+		}
+		ck_assert_int_gt(charged() - before, 2 * MIB);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	close(fd);
+	ck_assert_int_eq(cramfs_umount(), 0);
+	wait_until(!rmdir(CGROUP));
 }
 END_TEST
 
@@ -738,11 +895,12 @@ int main(void)
 	TCase *tc = tcase_create("data");
 
 	tcase_add_checked_fixture(tc, up, down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, read_and_write);
 	tcase_add_test(tc, edges);
 	tcase_add_test(tc, vectors_and_faults);
 	tcase_add_test(tc, sparse);
+	tcase_add_test(tc, largest);
 	tcase_add_test(tc, seek);
 	tcase_add_test(tc, truncate_);
 	tcase_add_test(tc, fallocate_plain);
@@ -761,6 +919,11 @@ int main(void)
 	tcase_add_test(tc, advice);
 	tcase_add_test(tc, leases);
 	tcase_add_test(tc, readers_and_writer);
+	tcase_add_test(tc, memory_comes_back);
+	if (has_memory_cgroups())
+		tcase_add_test(tc, writer_pays);
+	else
+		skip_test("writer_pays", "this kernel has no memory cgroups");
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include "ramfs.h"
 
 #include <dirent.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -49,9 +50,9 @@ static void ck_times(const char *path, bool a, bool m, bool c)
 {
 	struct stat st = stat_of(path);
 
-	ck_assert_msg(later(st.st_atim) == a, "%s: atime", path);
-	ck_assert_msg(later(st.st_mtim) == m, "%s: mtime", path);
-	ck_assert_msg(later(st.st_ctim) == c, "%s: ctime", path);
+	ck_assert_msg(later(st.st_atim) == a, "%s: atime %s", path, a ? "stays" : "changes");
+	ck_assert_msg(later(st.st_mtim) == m, "%s: mtime %s", path, m ? "stays" : "changes");
+	ck_assert_msg(later(st.st_ctim) == c, "%s: ctime %s", path, c ? "stays" : "changes");
 }
 
 START_TEST(kinds)
@@ -433,6 +434,58 @@ START_TEST(times_of_attributes)
 }
 END_TEST
 
+START_TEST(times_of_data)
+{
+	char data[100];
+	DIR *dir;
+	int fd;
+
+	make(MNT "/f", "x");
+	ck_ok(symlink("f", MNT "/l"));
+	/* at a first access relatime behaves as POSIX says */
+	ck_assert_int_eq(cramfs_remount(NULL), 0);
+	ck_ok(mount("none", MNT, "cramfs", MS_REMOUNT | MS_STRICTATIME, NULL));
+	fd = ck_ok(open(MNT "/f", O_RDWR));
+	now();
+	ck_assert_int_eq(read(fd, data, 1), 1);
+	ck_times(MNT "/f", true, false, false);
+	now();
+	ck_assert_int_eq(readlink(MNT "/l", data, sizeof(data)), 1);
+	ck_times(MNT "/l", true, false, false);
+	now();
+	dir = opendir(MNT);
+	ck_assert_ptr_nonnull(dir);
+	ck_assert_ptr_nonnull(readdir(dir));
+	closedir(dir);
+	ck_times(MNT, true, false, false);
+	now();
+	ck_assert_int_eq(write(fd, "y", 1), 1);
+	ck_times(MNT "/f", false, true, true);
+	now();
+	ck_ok(ftruncate(fd, 2));		/* to the size that it has */
+	ck_times(MNT "/f", false, true, true);
+	now();
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE));
+	ck_times(MNT "/f", false, true, true);
+	now();
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, PAGE));
+	ck_times(MNT "/f", false, true, true);
+	now();
+	close(ck_ok(open(MNT "/f", O_WRONLY | O_TRUNC)));
+	ck_times(MNT "/f", false, true, true);
+	now();
+	ck_assert_int_eq(write(fd, "", 0), 0);
+	ck_assert_int_eq(pread(fd, data, 0, 0), 0);
+	ck_times(MNT "/f", false, false, false);
+	close(fd);
+
+	ck_ok(mount("none", MNT, "cramfs", MS_REMOUNT | MS_NOATIME, NULL));
+	now();
+	free(slurp(MNT "/f"));
+	ck_times(MNT "/f", false, false, false);
+}
+END_TEST
+
 /* Directories */
 
 static int entries(const char *path)
@@ -561,6 +614,70 @@ START_TEST(readdir_under_churn)
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+}
+END_TEST
+
+/*
+ * One pass, in small steps, while 100,000 names come and go: it shows each that stays
+ * once, and no other twice.
+ */
+#define COME 100000
+#define BESIDE 2000
+
+static void come_and_go(int from, int to)
+{
+	char path[64], other[64];
+	int i;
+
+	for (i = from; i < to; i++) {
+		sprintf(path, MNT "/x%d", i);
+		close(new_file(path));
+		if (i % 5 == 4) {
+			sprintf(other, MNT "/y%d", i);
+			ck_ok(rename(path, other));
+		}
+		if (i < BESIDE)
+			continue;
+		sprintf(path, MNT "/%c%d", (i - BESIDE) % 5 == 4 ? 'y' : 'x', i - BESIDE);
+		ck_ok(unlink(path));
+	}
+}
+
+START_TEST(readdir_of_many_that_come_and_go)
+{
+	static unsigned char seen[STAY], x[COME], y[COME];
+	int fd, i, done = BESIDE, step;
+	struct dirent64 *d;
+	char path[64], some[1000];
+	long n, at;
+
+	ck_assert_int_eq(cramfs_remount("nr_inodes=0"), 0);
+	come_and_go(0, BESIDE / 2);
+	for (i = 0; i < STAY; i++) {
+		numbered(path, i);
+		close(new_file(path));
+	}
+	come_and_go(BESIDE / 2, BESIDE);
+	fd = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY));
+	step = (COME - BESIDE) / 40;
+	while ((n = ck_ok(syscall(SYS_getdents64, fd, some, sizeof(some)))) || done < COME) {
+		for (at = 0; at < n; at += d->d_reclen) {
+			d = (void *)(some + at);
+			if (d->d_name[0] == 'x')
+				ck_assert(!x[atoi(d->d_name + 1)]++);
+			else if (d->d_name[0] == 'y')
+				ck_assert(!y[atoi(d->d_name + 1)]++);
+			else if (d->d_name[0] != '.')
+				seen[atoi(d->d_name)]++;
+		}
+		i = done + step < COME ? done + step : COME;
+		come_and_go(done, i);
+		done = i;
+	}
+	ck_ok(close(fd));
+	for (i = 0; i < STAY; i++)
+		ck_assert_msg(seen[i] == 1, "entry %d seen %d times", i, seen[i]);
+	ck_assert_int_eq(entries(MNT), STAY + BESIDE);
 }
 END_TEST
 
@@ -713,7 +830,7 @@ int main(void)
 	TCase *tc = tcase_create("names");
 
 	tcase_add_checked_fixture(tc, cramfs_up, cramfs_down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, kinds);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, links);
@@ -724,8 +841,10 @@ int main(void)
 	tcase_add_test(tc, rename_whiteout);
 	tcase_add_test(tc, tmpfile_);
 	tcase_add_test(tc, times_of_attributes);
+	tcase_add_test(tc, times_of_data);
 	tcase_add_test(tc, readdir_);
 	tcase_add_test(tc, readdir_under_churn);
+	tcase_add_test(tc, readdir_of_many_that_come_and_go);
 	tcase_add_test(tc, readdir_and_rename);
 	tcase_add_test(tc, removed_directory);
 	tcase_add_test(tc, names_under_load);

@@ -382,6 +382,59 @@ START_TEST(handle_of_another_mount)
 }
 END_TEST
 
+/*
+ * As a server of NFS reads a directory: for each reply it opens the directory by its
+ * handle, goes to the place where the last one ended, and closes it again.
+ */
+START_TEST(readdir_by_handle)
+{
+	struct linux_dirent {
+		uint64_t ino;
+		int64_t next;
+		unsigned short size;
+		unsigned char type;
+		char name[];
+	} *entry;
+	int root = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY)), fd, i, seen[600] = { 0 };
+	char reply[200], path[64];
+	struct handle h;
+	long place = 0, n, at;
+
+	ck_assert_int_eq(cramfs_remount("nr_inodes=0"), 0);
+	ck_ok(mkdir(MNT "/d", 0755));
+	for (i = 0; i < 500; i++) {
+		sprintf(path, MNT "/d/%d", i);
+		close(new_file(path));
+	}
+	ck_ok(handle_of(MNT "/d", &h));
+	do {
+		fd = ck_ok(open_by_handle_at(root, &h.fh, O_RDONLY | O_DIRECTORY));
+		ck_ok(lseek(fd, place, SEEK_SET));
+		n = ck_ok(syscall(SYS_getdents64, fd, reply, sizeof(reply)));
+		for (at = 0; at < n; at += entry->size) {
+			entry = (void *)(reply + at);
+			place = entry->next;
+			if (entry->name[0] == '.')
+				continue;
+			i = atoi(entry->name);
+			seen[i]++;
+			if (i >= 500)
+				continue;
+			/* what was read goes, and something new comes */
+			sprintf(path, MNT "/d/%d", i);
+			if (i % 2 == 0)
+				ck_ok(unlink(path));
+			sprintf(path, MNT "/d/%d", 500 + i / 5);
+			close(open(path, O_CREAT | O_RDWR, 0644));
+		}
+		close(fd);
+	} while (n);
+	for (i = 0; i < 600; i++)
+		ck_assert_msg(seen[i] == 1, "entry %d seen %d times", i, seen[i]);
+	close(root);
+}
+END_TEST
+
 static void *unlink_loop(void *stop)
 {
 	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
@@ -482,6 +535,119 @@ START_TEST(user_namespace_does_not_flood)
 	ck_assert_int_eq(reap(pid), 0);
 	ck_assert_int_ge(log_count("size=nonsense"), 1);
 	ck_assert_int_le(log_count("size=nonsense"), 100);
+}
+END_TEST
+
+/* What is tried where @type is mounted in a user namespace: 0 or errno of each. */
+#define TRIES 15
+
+static void try_all(const char *type, int *results)
+{
+	/* version 2 of a capability set: cap_sys_admin, effective */
+	static const uint32_t capability[5] = { 0x02000001, 1 << 21, 0, 0, 0 };
+	struct acl acl = acl_of(7, 7, 4711, 7, 7, 7);
+	int i = 0, at, mount_id, fd;
+	struct handle h;
+
+#define TRY(call) (errno = 0, results[i++] = (call) == -1 ? errno : 0)
+	TRY(mount("none", "/tmp/userns", type, 0, NULL));
+	at = ck_ok(open("/tmp/userns", O_RDONLY | O_DIRECTORY));
+	TRY((fd = openat(at, "f", O_CREAT | O_RDWR, 0755)));
+	TRY(mknodat(at, "char", S_IFCHR | 0666, 0x103));
+	TRY(mknodat(at, "block", S_IFBLK | 0666, 0x700));
+	TRY(mknodat(at, "fifo", S_IFIFO | 0666, 0));
+	TRY(fchown(fd, 1, 1));
+	TRY(fchmod(fd, 06755));
+	TRY(fsetxattr(fd, "trusted.a", "x", 1, 0));
+	TRY(fsetxattr(fd, "security.a", "x", 1, 0));
+	TRY(fsetxattr(fd, "security.capability", capability, sizeof(capability), 0));
+	TRY(fsetxattr(fd, ACCESS, &acl, ACL_BYTES, 0));
+	h.fh.handle_bytes = sizeof(h.room);
+	TRY(name_to_handle_at(at, "f", &h.fh, &mount_id, 0));
+	TRY(open_by_handle_at(at, &h.fh, O_RDONLY));
+	TRY(mount("none", "/tmp/userns", type, MS_REMOUNT, "size=1m"));
+	TRY(mount("none", "/tmp/userns", type, MS_REMOUNT, "size=0,nr_inodes=0"));
+#undef TRY
+	ck_assert_int_eq(i, TRIES);
+	ck_assert_int_eq(results[0], 0);
+}
+
+/* Of all that only root may do, who is root there may no more than with tmpfs. */
+START_TEST(user_namespace_as_tmpfs)
+{
+	static const char *const types[] = { "tmpfs", "cramfs" };
+	int pipes[2], results[2][TRIES], i;
+	pid_t pid;
+
+	mkdir("/tmp/userns", 0777);
+	ck_ok(chmod("/tmp/userns", 0777));
+	ck_ok(pipe(pipes));
+	for (i = 0; i < 2; i++) {
+		pid = spawn();
+		if (!pid) {
+			drop_root();
+			enter_userns();
+			try_all(types[i], results[i]);
+			ck_assert_int_eq(write(pipes[1], results[i], sizeof(results[i])),
+					 sizeof(results[i]));
+			_exit(0);
+		}
+		ck_assert_int_eq(reap(pid), 0);
+		ck_assert_int_eq(read(pipes[0], results[i], sizeof(results[i])),
+				 sizeof(results[i]));
+	}
+	for (i = 0; i < TRIES; i++)
+		ck_assert_msg(results[0][i] == results[1][i] || results[1][i] == EPERM,
+			      "try %d: %s on tmpfs, %s on cramfs", i, strerror(results[0][i]),
+			      strerror(results[1][i]));
+	rmdir("/tmp/userns");
+}
+END_TEST
+
+/* A set-user-ID program of such a mount gives outside of the namespace nothing to anybody. */
+START_TEST(user_namespace_set_id)
+{
+	char path[64], buffer[32768];
+	int pipes[2], in, out;
+	ssize_t n;
+	pid_t inside, outside;
+
+	mkdir("/tmp/userns", 0777);
+	ck_ok(chmod("/tmp/userns", 0777));
+	ck_ok(pipe(pipes));
+	inside = spawn();
+	if (!inside) {
+		in = ck_ok(open("/proc/self/exe", O_RDONLY));
+		drop_root();
+		enter_userns();
+		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", NULL), 0);
+		out = new_file("/tmp/userns/suid");
+		while ((n = ck_ok(read(in, buffer, sizeof(buffer)))))
+			ck_assert_int_eq(write(out, buffer, n), n);
+		ck_ok(fchmod(out, 06755));
+		ck_ok(close(out));
+		ck_assert_int_eq(write(pipes[1], "x", 1), 1);
+		pause();
+	}
+	ck_assert_int_eq(read(pipes[0], buffer, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/root/tmp/userns/suid", inside);
+	ck_assert_int_eq(stat_of(path).st_uid, 65534);
+	ck_assert_int_eq(stat_of(path).st_mode & 07777, 06755);
+	outside = spawn();
+	if (!outside) {
+		ck_ok(setresgid(0, 1000, 1000));
+		ck_ok(setresuid(0, 1000, 1000));
+		/* by its own hand root may look through /proc/PID/root: uid 1000 may not */
+		ck_ok(seteuid(0));
+		in = ck_ok(open(path, O_PATH));
+		ck_ok(setresuid(1000, 1000, 1000));
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", in);
+		execl(path, "suid", "show-ids", NULL);
+		_exit(8);
+	}
+	ck_assert_int_eq(reap(outside), 0);
+	kill(inside, 9);
+	waitpid(inside, NULL, 0);
 	rmdir("/tmp/userns");
 }
 END_TEST
@@ -561,13 +727,16 @@ static bool has_idmapped(void)
 	return errno != ENOSYS;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("ramfs_xattr");
 	TCase *tc = tcase_create("xattr");
 
+	if (argc == 2 && !strcmp(argv[1], "show-ids"))	/* see user_namespace_set_id */
+		return geteuid() != 1000 || getegid() != 1000;
+
 	tcase_add_checked_fixture(tc, up, cramfs_down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, xattr_basic);
 	tcase_add_test(tc, xattr_rights);
 	tcase_add_test(tc, xattr_limits);
@@ -576,9 +745,12 @@ int main(void)
 	tcase_add_test(tc, acl_default);
 	tcase_add_test(tc, file_handles);
 	tcase_add_test(tc, handle_of_another_mount);
+	tcase_add_test(tc, readdir_by_handle);
 	tcase_add_test(tc, handles_under_load);
 	tcase_add_test(tc, user_namespace);
 	tcase_add_test(tc, user_namespace_does_not_flood);
+	tcase_add_test(tc, user_namespace_as_tmpfs);
+	tcase_add_test(tc, user_namespace_set_id);
 	if (has_idmapped())
 		tcase_add_test(tc, idmapped);
 	else
