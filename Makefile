@@ -45,7 +45,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
-	record lint bench bench-programs dkms dkms-source deb
+	record modules-for lint bench bench-programs dkms dkms-source deb
 
 all: modules
 
@@ -57,6 +57,7 @@ help:
 	@echo '  make tools         build the command-line tool kmk'
 	@echo '  make install-tools install kmk, its headers and the manual pages (prefix, DESTDIR)'
 	@echo '  make deb           build the Debian packages kmodkit-dkms and kmodkit-utils, into build/deb'
+	@echo '  make modules-for   build them for machines without a compiler, into build/fleet (KERNELS="name ...")'
 	@echo '  make clean         remove what was built'
 	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
 	@echo '  make demo          all seven modules at work'
@@ -170,6 +171,9 @@ check-kernels: setup-check
 
 check-arches: setup-check-arches
 	@tests/kernels/check -a
+
+modules-for: setup-check
+	@SIGN_KEY='$(SIGN_KEY)' SIGN_CERT='$(SIGN_CERT)' tests/kernels/export build/fleet $(KERNELS)
 
 # The results of the two into README.md.
 record:
