@@ -66,10 +66,13 @@ int cramfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr 
 		if (err)
 			return err;
 	}
-	if ((attr->ia_valid & ATTR_SIZE) && attr->ia_size != inode->i_size) {
+	if (attr->ia_valid & ATTR_SIZE) {
+		bool changes = attr->ia_size != inode->i_size;
+
+		/* to the size that it has, too: fallocate() may have left pages beyond */
 		cramfs_truncate(inode, attr->ia_size);
 		/* truncate(2) leaves the times to us, ftruncate(2) gives them */
-		if (!(attr->ia_valid & (ATTR_MTIME | ATTR_CTIME)))
+		if (changes && !(attr->ia_valid & (ATTR_MTIME | ATTR_CTIME)))
 			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 	}
 	setattr_copy(idmap, inode, attr);

@@ -310,6 +310,11 @@ START_TEST(fallocate_plain)
 	ck_assert_int_eq(pages_of(), 29);
 	ck_ok(ftruncate(fd, 20 * PAGE));
 	ck_assert_int_eq(pages_of(), 12);
+	/* to the size that the file has, as well */
+	ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 30 * PAGE, 16 * PAGE));
+	ck_assert_int_eq(pages_of(), 28);
+	ck_ok(ftruncate(fd, 20 * PAGE));
+	ck_assert_int_eq(pages_of(), 12);
 
 	ck_errno(fallocate(fd, 0, 0, 0), EINVAL);
 	ck_errno(fallocate(fd, 0, -1, 1), EINVAL);
