@@ -84,7 +84,8 @@ static int dir_reserve(struct inode *inode)
 	if (dir->tail) {
 		if (!dir->tail->used)
 			free_chunk(dir, dir->tail, index - 1);
-		dir->last = next;	/* no entry has an offset of slot 0 */
+		/* no entry has an offset of slot 0; open() reads it without the lock */
+		WRITE_ONCE(dir->last, next);
 	}
 	dir->tail = chunk;
 	return 0;
