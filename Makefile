@@ -45,7 +45,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
-	record modules-for lint bench bench-programs dkms dkms-source deb
+	check-debug record modules-for lint bench bench-programs dkms dkms-source deb
 
 all: modules
 
@@ -65,6 +65,7 @@ help:
 	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make check-arches  the same on other architectures, emulated'
+	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make lint          checkpatch, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
@@ -178,6 +179,13 @@ modules-for: setup-check
 # The results of the two into README.md.
 record:
 	@tests/kernels/check -r
+
+check-debug:
+	@tests/setup check-debug
+	+@$(MAKE) --no-print-directory tests
+	@status=0; for kernel in $$(sed -n 's/^\([^# ]\S*\).*/\1/p' tests/kernels/instrumented); do \
+		tests/in-vm $$kernel --prove -j $(JOBS) tests/checkers.bats $(TESTS) || status=1; \
+	done; exit $$status
 
 lint: setup-check
 	@tests/lint

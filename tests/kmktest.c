@@ -24,6 +24,13 @@ void kmk_mark_place(const char *file, int line)
 	_mark_point(file, line);
 }
 
+int kmk_patience(void)
+{
+	const char *multiplier = getenv("CK_TIMEOUT_MULTIPLIER");
+
+	return multiplier ? 20 * atoi(multiplier) : 20;
+}
+
 struct timespec kmk_deadline(int seconds)
 {
 	struct timespec t;

@@ -32,10 +32,10 @@
 				    "Assertion '" #expr "' failed", __VA_ARGS__))
 void kmk_mark_place(const char *file, int line);
 
-/* Wait until @cond holds; fails the test when it does not within 20 s. */
+/* Wait until @cond holds; fails the test when it does not within kmk_patience(). */
 #define wait_until(cond)						\
 	do {								\
-		struct timespec deadline_ = kmk_deadline(20);		\
+		struct timespec deadline_ = kmk_deadline(kmk_patience()); \
 		while (!(cond)) {					\
 			if (kmk_expired(&deadline_))			\
 				ck_abort_msg("timed out waiting for " #cond); \
@@ -62,6 +62,8 @@ void kmk_mark_place(const char *file, int line);
 		ok_;							\
 	})
 
+/* Seconds: 20, times CK_TIMEOUT_MULTIPLIER as libcheck's own timeouts. */
+int kmk_patience(void);
 struct timespec kmk_deadline(int seconds);
 bool kmk_expired(const struct timespec *deadline);
 void kmk_pause(void);
