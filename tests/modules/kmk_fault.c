@@ -2,21 +2,48 @@
 /*
  * kmk_fault - deliberate faults, for testing the test machine
  *
- * Loading it commits the fault that the parameter names. Never load it
- * anywhere else.
+ * Loading it commits the fault that the parameter names: one for each checker
+ * that an instrumented kernel has, so that a checker that keeps silent shows.
+ * Each is survived by a kernel that does not check, and leaves the module free
+ * to be unloaded, but for pin. Never load it anywhere else.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bits.h>
+#include <linux/compiler.h>
+#include <linux/err.h>
 #include <linux/init.h>
+#include <linux/interrupt.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/timer.h>
+#include <linux/vmalloc.h>
 
 #include <kmk/version.h>
 
 static char *fault = "";
 module_param(fault, charp, 0);
-MODULE_PARM_DESC(fault, "warn: a WARNING; pin: never unload");
+MODULE_PARM_DESC(fault, "which, as listed in the source");
+
+/* A number that the compiler does not know, so it cannot see what is wrong with it. */
+static unsigned long hidden(unsigned long n)
+{
+	OPTIMIZER_HIDE_VAR(n);
+	return n;
+}
+
+/* The runner */
 
 static void fault_warn(void)
 {
@@ -28,12 +55,221 @@ static void fault_pin(void)
 	__module_get(THIS_MODULE);
 }
 
+/* KASAN; a read does no harm where nobody checks. */
+
+static void fault_use_after_free(void)
+{
+	char *p = kmalloc(100, GFP_KERNEL);
+
+	if (!p)
+		return;
+	kfree(p);
+	OPTIMIZER_HIDE_VAR(p);
+	READ_ONCE(p[50]);
+}
+
+static void fault_slab_bounds(void)
+{
+	char *p = kmalloc(100, GFP_KERNEL);
+
+	if (!p)
+		return;
+	READ_ONCE(p[hidden(100)]);
+	kfree(p);
+}
+
+static void fault_vmalloc_bounds(void)
+{
+	char *p = vmalloc(PAGE_SIZE / 2);
+
+	if (!p)
+		return;
+	READ_ONCE(p[hidden(PAGE_SIZE / 2)]);
+	vfree(p);
+}
+
+static void fault_stack_bounds(void)
+{
+	char on_stack[10] = {};
+	char *p = on_stack;
+
+	OPTIMIZER_HIDE_VAR(p);
+	READ_ONCE(p[hidden(10)]);
+}
+
+/* UBSAN */
+
+static unsigned int ubsan_sink;
+
+static void fault_shift(void)
+{
+	ubsan_sink = 1U << hidden(BITS_PER_TYPE(ubsan_sink));
+}
+
+static void fault_index(void)
+{
+	static const struct {
+		unsigned int inside[4];
+		unsigned int behind;	/* is read, and harms nobody */
+	} numbers;
+
+	ubsan_sink = numbers.inside[hidden(4)];
+}
+
+/* DEBUG_ATOMIC_SLEEP */
+
+static DEFINE_SPINLOCK(spin);
+
+static void fault_atomic_sleep(void)
+{
+	spin_lock(&spin);
+	might_sleep();
+	spin_unlock(&spin);
+}
+
+/* Lockdep */
+
+static DEFINE_MUTEX(first);
+static DEFINE_MUTEX(second);
+
+static void fault_lock_order(void)
+{
+	mutex_lock(&first);
+	mutex_lock(&second);
+	mutex_unlock(&second);
+	mutex_unlock(&first);
+
+	mutex_lock(&second);
+	mutex_lock(&first);
+	mutex_unlock(&first);
+	mutex_unlock(&second);
+}
+
+static int __rcu *guarded;
+
+static void fault_rcu(void)
+{
+	rcu_dereference(guarded);
+}
+
+/* DEBUG_OBJECTS; it takes the timer off the queue itself. */
+
+struct timed {
+	struct timer_list timer;
+};
+
+static void never(struct timer_list *timer)
+{
+}
+
+static void fault_active_timer(void)
+{
+	struct timed *timed;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_OBJECTS_TIMERS))
+		return;
+	timed = kmalloc(sizeof(*timed), GFP_KERNEL);
+	if (!timed)
+		return;
+	timer_setup(&timed->timer, never, 0);
+	mod_timer(&timed->timer, jiffies + 3600 * HZ);
+	kfree(timed);
+}
+
+/* DEBUG_LIST; it leaves the list alone. */
+
+static void fault_list(void)
+{
+	LIST_HEAD(one);
+	LIST_HEAD(other);
+	LIST_HEAD(node);
+
+	if (!IS_ENABLED(CONFIG_DEBUG_LIST))
+		return;
+	list_add(&node, &one);
+	node.prev = &other;
+	list_del(&node);
+}
+
+/* kmemleak */
+
+static void fault_leak(void)
+{
+	void *p = kmalloc(1234, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(p);
+}
+
+/* DEBUG_SHIRQ: the handler may be called until free_irq() returns, and is. */
+
+static irqreturn_t use_cookie(int irq, void *cookie)
+{
+	READ_ONCE(*(int *)cookie);
+	return IRQ_NONE;
+}
+
+static void fault_shared_irq(void)
+{
+	int *cookie = kzalloc(sizeof(*cookie), GFP_KERNEL);
+	unsigned int irq = 5;	/* of a second parallel port, which no test machine has */
+	int err;
+
+	if (!cookie)
+		return;
+	err = request_irq(irq, use_cookie, IRQF_SHARED, KBUILD_MODNAME, cookie);
+	kfree(cookie);
+	if (err)
+		pr_err("no line %u to share (%d)\n", irq, err);
+	else
+		free_irq(irq, cookie);
+}
+
+/* KCSAN */
+
+static unsigned long raced;
+
+static int race_thread(void *unused)
+{
+	while (!kthread_should_stop()) {
+		raced++;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void fault_race(void)
+{
+	struct task_struct *threads[2];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		threads[i] = kthread_run(race_thread, NULL, "kmk_race/%u", i);
+	schedule_timeout_uninterruptible(5 * HZ);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		if (!IS_ERR(threads[i]))
+			kthread_stop(threads[i]);
+}
+
 static const struct {
 	const char *name;
 	void (*commit)(void);
 } faults[] = {
 	{ "warn", fault_warn },
 	{ "pin", fault_pin },
+	{ "use_after_free", fault_use_after_free },
+	{ "slab_bounds", fault_slab_bounds },
+	{ "vmalloc_bounds", fault_vmalloc_bounds },
+	{ "stack_bounds", fault_stack_bounds },
+	{ "shift", fault_shift },
+	{ "index", fault_index },
+	{ "atomic_sleep", fault_atomic_sleep },
+	{ "lock_order", fault_lock_order },
+	{ "rcu", fault_rcu },
+	{ "active_timer", fault_active_timer },
+	{ "list", fault_list },
+	{ "leak", fault_leak },
+	{ "shared_irq", fault_shared_irq },
+	{ "race", fault_race },
 };
 
 static int __init fault_init(void)

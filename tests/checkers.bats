@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# The checkers of an instrumented kernel, each of which must tell of a fault planted
+# for it (tests/modules/kmk_fault.c): of one that keeps silent, silence says nothing.
+
+has() {
+	grep -qx "CONFIG_$1=y" "$KMK_KERNEL/config" 2> /dev/null
+}
+
+setup_file() {
+	export KMK_VM_LOG=$BATS_FILE_TMPDIR/log
+	local faults=()
+
+	# Lockdep tells of one thing only, and nothing after a report of KASAN: so these come last.
+	! has KASAN || faults=(rcu atomic_sleep shift index list active_timer lock_order use_after_free
+			       slab_bounds vmalloc_bounds stack_bounds shared_irq leak)
+	! has KCSAN || faults=(race)
+	[ ${#faults[@]} -gt 0 ] || return 0
+	# shellcheck disable=SC2016 # for the shell in the machine
+	"$BATS_TEST_DIRNAME/vm/run" sh -c 'for fault; do
+			echo "fault $fault" > /dev/kmsg
+			insmod /lib/kmk/kmk_fault.ko fault="$fault" && rmmod kmk_fault || exit
+		done' sh "${faults[@]}" > "$BATS_FILE_TMPDIR/verdict" || true
+	grep -q '# vm: the kernel complained' "$BATS_FILE_TMPDIR/verdict"
+}
+
+# Some line from this fault to the next one in the log matches.
+told() {
+	has "$1" || skip "this kernel has no $1"
+	sed -n "/fault $2\$/,/fault /p" "$KMK_VM_LOG" | tee /dev/stderr | grep -qE "$3"
+}
+
+@test "KASAN: use after free" {
+	told KASAN use_after_free 'KASAN: use-after-free|KASAN: slab-use-after-free'
+}
+
+@test "KASAN: beyond a slab object" {
+	told KASAN slab_bounds 'KASAN: slab-out-of-bounds'
+}
+
+@test "KASAN: beyond a vmalloc area" {
+	told KASAN_VMALLOC vmalloc_bounds 'KASAN: vmalloc-out-of-bounds'
+}
+
+@test "KASAN: beyond a variable on the stack" {
+	told KASAN_STACK stack_bounds 'KASAN: stack-out-of-bounds'
+}
+
+@test "UBSAN: shift" {
+	told UBSAN_SHIFT shift 'UBSAN: shift-out-of-bounds'
+}
+
+@test "UBSAN: index" {
+	told UBSAN_BOUNDS index 'UBSAN: array-index-out-of-bounds'
+}
+
+@test "DEBUG_ATOMIC_SLEEP: sleep under a spinlock" {
+	told DEBUG_ATOMIC_SLEEP atomic_sleep 'BUG: sleeping function called from invalid context'
+}
+
+@test "lockdep: two locks in either order" {
+	told PROVE_LOCKING lock_order 'possible circular locking dependency'
+}
+
+@test "lockdep: RCU pointer used without RCU" {
+	told PROVE_RCU rcu 'suspicious RCU usage'
+}
+
+@test "DEBUG_OBJECTS: active timer freed" {
+	told DEBUG_OBJECTS_TIMERS active_timer 'ODEBUG: free active'
+}
+
+@test "DEBUG_LIST: corrupt list" {
+	told DEBUG_LIST list 'list_del corruption'
+}
+
+@test "DEBUG_SHIRQ: cookie freed before the shared interrupt" {
+	told DEBUG_SHIRQ shared_irq 'KASAN: .*use-after-free in use_cookie'
+}
+
+@test "kmemleak: leak" {
+	has DEBUG_KMEMLEAK || skip 'this kernel has no kmemleak'
+	grep -A 2 'unreferenced object' "$KMK_VM_LOG" | tee /dev/stderr | grep -q 'comm "insmod"'
+}
+
+@test "KCSAN: data race" {
+	told KCSAN race 'KCSAN: data-race in race_thread'
+}
