@@ -1,0 +1,1165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every copy to or from a user fails once.
+ *
+ * Fault injection lets the Nth step of a system call fail that can; N counts up
+ * until the call passes with nothing to let fail. Each time the caller is either
+ * told of an error, or served all the same; nothing else has changed, which the
+ * test shows by use; and the machine looks for reports and leaks.
+ */
+#define _GNU_SOURCE
+#include "ramfs.h"
+
+#include <fcntl.h>
+#include <kmodkit/echo.h>
+#include <kmodkit/irq_events.h>
+#include <kmodkit/mempool.h>
+#include <kmodkit/syscall_ext.h>
+#include <linux/falloc.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
+
+/* No call has more steps that can fail. */
+#define STEPS_MAX 5000
+
+static int fail_nth = -1;
+/* What the call at hand is made on. */
+static int fd = -1;
+
+static bool has_fault_injection(void)
+{
+	return exists("/proc/self/fail-nth") && exists("/sys/kernel/debug/failslab");
+}
+
+/* All that can fail shall, silently: what waits for memory too, and single pages. */
+static void prepare(void)
+{
+	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	char path[128];
+
+	for (int i = 0; i < COUNT(kinds); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose", kinds[i]);
+		ck_assert_int_eq(spew(path, "0"), 0);
+	}
+	ck_assert_int_eq(spew("/sys/kernel/debug/failslab/ignore-gfp-wait", "N"), 0);
+	ck_assert_int_eq(spew("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N"), 0);
+	ck_assert_int_eq(spew("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N"), 0);
+	ck_assert_int_eq(spew("/sys/kernel/debug/fail_page_alloc/min-order", "0"), 0);
+	fail_nth = ck_ok(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+	/* So that the test itself takes no memory where a failure waits for it. */
+	ck_ok(mlockall(MCL_CURRENT | MCL_FUTURE));
+}
+
+static void arm(int nth)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", nth);
+
+	ck_assert_int_eq(pwrite(fail_nth, text, n, 0), n);
+}
+
+/*
+ * Whether the failure has happened. Asking copies to a user, too: the failure
+ * that was left over may strike there.
+ */
+static bool disarm(void)
+{
+	char left[16] = "";
+	bool asked = pread(fail_nth, left, sizeof(left), 0) > 0;
+
+	while (pwrite(fail_nth, "0", 1, 0) != 1)
+		;
+	return asked && left[0] == '0';
+}
+
+/* What must not be lost on the way: result and errno of the call. */
+struct outcome {
+	long long ret;
+	int err;
+};
+
+static void note(struct outcome *outcome, long long ret)
+{
+	outcome->ret = ret;
+	outcome->err = ret == -1 ? errno : 0;
+}
+
+#define TRY(outcome, call) note(outcome, (long long)(call))
+
+/* A call, what it needs before, and what shows whether it has been made or not. */
+struct victim {
+	const char *name;
+	void (*before)(void);
+	void (*call)(struct outcome *outcome);
+	void (*after)(const struct outcome *outcome);
+};
+
+static bool told(int err)
+{
+	return err == ENOMEM || err == EFAULT || err == ENFILE || err == ENOSPC || err == EAGAIN;
+}
+
+static void fail_each_step(const struct victim *victim)
+{
+	struct outcome outcome = {};
+	bool failed = true;
+	int nth;
+
+	for (nth = 1; failed; nth++) {
+		ck_assert_msg(nth < STEPS_MAX, "%s: no end of steps that fail", victim->name);
+		if (victim->before)
+			victim->before();
+		arm(nth);
+		victim->call(&outcome);
+		failed = disarm();
+		ck_assert_msg(!outcome.err || (failed && told(outcome.err)),
+			      "%s: step %d %s: %s", victim->name, nth,
+			      failed ? "failed" : "did not fail", strerror(outcome.err));
+		if (victim->after)
+			victim->after(&outcome);
+	}
+	ck_assert_msg(nth > 2, "%s: nothing failed", victim->name);
+}
+
+static char text[65536];
+static char got[sizeof(text)];
+
+static void fill(void)
+{
+	fill_pattern(text, sizeof(text), 1);
+}
+
+/* Loading */
+
+static const struct {
+	const char *module, *params;
+} loads[] = {
+	{ "kmk_minimal", "" },
+	{ "kmk_minimal", "my_param=7" },
+	{ "kmk_echo", "" },
+	{ "kmk_echo", "capacity=1048576 mode=0600 greeting=hello" },
+	{ "kmk_proc", "" },
+	{ "kmk_proc", "max_entries=10 greeting=hello" },
+	{ "kmk_irq", "irq=-1" },
+	{ "kmk_irq", "irq=-1 ring_size=100000 claim=1 mode=0644" },
+	{ "kmk_syscall", "" },
+	{ "kmk_mempool", "" },
+	{ "kmk_mempool", "max_bytes=1048576 mode=0666" },
+	{ "kmk_ramfs", "" },
+	{ "kmk_ramfs", "fstype=other" },
+};
+
+static int loading;
+
+static void load_call(struct outcome *outcome)
+{
+	TRY(outcome, syscall(SYS_finit_module, fd, loads[loading].params, 0));
+}
+
+/* It is there and can be taken away, or it is not there. */
+static void load_after(const struct outcome *outcome)
+{
+	ck_assert(module_loaded(loads[loading].module) == !outcome->err);
+	if (!outcome->err)
+		ck_assert_int_eq(module_unload(loads[loading].module), 0);
+}
+
+START_TEST(load)
+{
+	static const struct victim victim = {
+		.name = "finit_module", .call = load_call, .after = load_after,
+	};
+
+	char path[128];
+
+	loading = _i;
+	snprintf(path, sizeof(path), "%s/%s.ko", getenv("KMK_MODULES"), loads[_i].module);
+	fd = ck_ok(open(path, O_RDONLY | O_CLOEXEC));
+	fail_each_step(&victim);
+	ck_ok(close(fd));
+}
+END_TEST
+
+/* Open files of any device */
+
+static const char *node;
+
+static void open_call(struct outcome *outcome)
+{
+	TRY(outcome, open(node, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+	fd = outcome->ret;
+}
+
+static void open_after(const struct outcome *outcome)
+{
+	if (!outcome->err)
+		ck_ok(close(fd));
+}
+
+static void open_each_step(const char *path)
+{
+	static const struct victim victim = {
+		.name = "open", .call = open_call, .after = open_after,
+	};
+
+	node = path;
+	fail_each_step(&victim);
+}
+
+/* kmk_echo */
+
+#define MESSAGE 3000
+
+static void message_before(void)
+{
+	ck_assert_int_eq(pwrite(fd, "the message before", 18, 0), 18);
+}
+
+static void message_write(struct outcome *outcome)
+{
+	TRY(outcome, pwrite(fd, text, MESSAGE, 0));
+}
+
+/* The new message, or a part of it where the copying stopped, or the old one. */
+static void message_after(const struct outcome *outcome)
+{
+	const char *expected = outcome->err ? "the message before" : text;
+	long long length = outcome->err ? 18 : outcome->ret;
+
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), length);
+	ck_assert_mem_eq(got, expected, length);
+}
+
+static void message_read(struct outcome *outcome)
+{
+	TRY(outcome, pread(fd, got, sizeof(got), 0));
+}
+
+static void message_read_after(const struct outcome *outcome)
+{
+	if (!outcome->err)
+		ck_assert_mem_eq(got, "the message before", outcome->ret);
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), 18);
+	ck_assert_mem_eq(got, "the message before", 18);
+}
+
+static void echo_stats(struct outcome *outcome)
+{
+	static struct echo_stats stats;
+
+	TRY(outcome, ioctl(fd, ECHO_IOC_GET_STATS, &stats));
+	ck_assert(outcome->err || stats.length == 18);
+}
+
+static void fifo_before(void)
+{
+	ck_ok(ioctl(fd, ECHO_IOC_CLEAR));
+	ck_assert_int_eq(write(fd, text, 100), 100);
+}
+
+static void fifo_write(struct outcome *outcome)
+{
+	TRY(outcome, write(fd, text + 100, 2000));
+}
+
+/* What was in it before, and as much as the writer was told. */
+static void fifo_after(const struct outcome *outcome)
+{
+	long long length = 100 + (outcome->err ? 0 : outcome->ret);
+
+	ck_assert_int_eq(read(fd, got, sizeof(got)), length);
+	ck_assert_mem_eq(got, text, length);
+}
+
+static void fifo_read(struct outcome *outcome)
+{
+	TRY(outcome, read(fd, got, 100));
+}
+
+static void fifo_read_after(const struct outcome *outcome)
+{
+	long long done = outcome->err ? 0 : outcome->ret;
+
+	ck_assert_int_eq(write(fd, text + 100, 1), 1);
+	ck_assert_int_eq(read(fd, got + done, sizeof(got) - done), 101 - done);
+	ck_assert_mem_eq(got, text, 101);
+}
+
+static void fifo_async(struct outcome *outcome)
+{
+	TRY(outcome, fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC));
+}
+
+static void fifo_async_after(const struct outcome *outcome)
+{
+	ck_assert(!!(fcntl(fd, F_GETFL) & O_ASYNC) == !outcome->err);
+	ck_ok(fcntl(fd, F_SETFL, O_NONBLOCK));
+}
+
+START_TEST(echo)
+{
+	static const struct victim message[] = {
+		{ "write", message_before, message_write, message_after },
+		{ "read", message_before, message_read, message_read_after },
+		{ "GET_STATS", message_before, echo_stats, NULL },
+	};
+	static const struct victim fifo[] = {
+		{ "write", fifo_before, fifo_write, fifo_after },
+		{ "read", fifo_before, fifo_read, fifo_read_after },
+		{ "O_ASYNC", NULL, fifo_async, fifo_async_after },
+	};
+
+	ck_assert_int_eq(module_load("kmk_echo", ""), 0);
+	open_each_step("/dev/echo");
+	fd = ck_ok(open("/dev/echo", O_RDWR));
+	for (int i = 0; i < COUNT(message); i++)
+		fail_each_step(&message[i]);
+	ck_ok(close(fd));
+
+	open_each_step("/dev/echo_fifo");
+	fd = ck_ok(open("/dev/echo_fifo", O_RDWR | O_NONBLOCK));
+	for (int i = 0; i < COUNT(fifo); i++)
+		fail_each_step(&fifo[i]);
+	ck_ok(close(fd));
+	ck_assert_int_eq(module_unload("kmk_echo"), 0);
+}
+END_TEST
+
+/* kmk_proc, which greets nobody, and keeps one entry */
+
+static void proc_before(void)
+{
+	ck_assert_int_eq(pwrite(fd, "before\n", 7, 0), 7);
+}
+
+static void proc_write(struct outcome *outcome)
+{
+	TRY(outcome, pwrite(fd, "after\n", 6, 0));
+}
+
+static void proc_after(const struct outcome *outcome)
+{
+	const char *expected = outcome->err ? "before\n" : "after\n";
+
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), strlen(expected));
+	ck_assert_mem_eq(got, expected, strlen(expected));
+}
+
+static void proc_read(struct outcome *outcome)
+{
+	TRY(outcome, pread(fd, got, sizeof(got), 0));
+	ck_assert(outcome->err || !memcmp(got, "before\n", outcome->ret));
+}
+
+static void proc_read_after(const struct outcome *outcome)
+{
+	ck_assert(!outcome->err || outcome->err == ENOMEM || outcome->err == EFAULT);
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), 7);
+	ck_assert_mem_eq(got, "before\n", 7);
+}
+
+static void poll_call(struct outcome *outcome)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	TRY(outcome, poll(&poller, 1, 0));
+}
+
+START_TEST(proc)
+{
+	static const struct victim victims[] = {
+		{ "write", proc_before, proc_write, proc_after },
+		{ "read", proc_before, proc_read, proc_read_after },
+		{ "poll", NULL, poll_call, NULL },
+	};
+
+	ck_assert_int_eq(module_load("kmk_proc", "greeting= max_entries=1"), 0);
+	open_each_step("/proc/rust_proc");
+	fd = ck_ok(open("/proc/rust_proc", O_RDWR));
+	for (int i = 0; i < COUNT(victims); i++)
+		fail_each_step(&victims[i]);
+	ck_ok(close(fd));
+	ck_assert_int_eq(module_unload("kmk_proc"), 0);
+}
+END_TEST
+
+/* kmk_irq */
+
+#define TRIGGER "/sys/class/misc/irq_events/trigger"
+
+static int trigger = -1;
+static uint64_t raised, taken;
+
+static void events_before(void)
+{
+	ck_assert_int_eq(write(trigger, "5", 1), 1);
+	raised += 5;
+}
+
+static void events_read(struct outcome *outcome)
+{
+	TRY(outcome, read(fd, got, 3 * sizeof(struct kmk_irq_event)));
+}
+
+static void take(const struct kmk_irq_event *events, long long bytes)
+{
+	for (; bytes > 0; bytes -= sizeof(*events), events++)
+		ck_assert_uint_eq(events->seq, ++taken);
+}
+
+/* No event is lost to this reader, whatever became of the call. */
+static void events_after(const struct outcome *outcome)
+{
+	if (!outcome->err)
+		take((void *)got, outcome->ret);
+	take((void *)got, ck_ok(read(fd, got, sizeof(got))));
+	ck_assert_uint_eq(taken, raised);
+}
+
+static void trigger_call(struct outcome *outcome)
+{
+	TRY(outcome, write(trigger, "3", 1));
+	raised += outcome->err ? 0 : 3;
+}
+
+static void trigger_after(const struct outcome *outcome)
+{
+	ck_assert(!outcome->err || outcome->ret == -1);
+	ck_assert_int_eq(slurp_number("/sys/class/misc/irq_events/count"), raised);
+}
+
+START_TEST(irq)
+{
+	static const struct victim victims[] = {
+		{ "read", events_before, events_read, events_after },
+		{ "trigger", NULL, trigger_call, trigger_after },
+		{ "poll", NULL, poll_call, NULL },
+		{ "O_ASYNC", NULL, fifo_async, fifo_async_after },
+	};
+
+	ck_assert_int_eq(module_load("kmk_irq", "irq=-1"), 0);
+	open_each_step("/dev/irq_events");
+	fd = ck_ok(open("/dev/irq_events", O_RDONLY | O_NONBLOCK));
+	trigger = ck_ok(open(TRIGGER, O_WRONLY));
+	for (int i = 0; i < COUNT(victims); i++)
+		fail_each_step(&victims[i]);
+	ck_ok(close(fd));
+	ck_ok(close(trigger));
+	ck_assert_int_eq(module_unload("kmk_irq"), 0);
+}
+END_TEST
+
+/* kmk_syscall */
+
+static struct custom_syscall_data sum;
+static struct custom_syscall_data sums[3];
+static int32_t errors[3];
+
+static void sum_before(void)
+{
+	sum = (struct custom_syscall_data) {
+		.operation = CUSTOM_SYSCALL_ADD, .parameter1 = 2, .parameter2 = 3, .result = -1,
+	};
+	for (int i = 0; i < COUNT(sums); i++) {
+		sums[i] = sum;
+		errors[i] = -1;
+	}
+}
+
+static void sum_call(struct outcome *outcome)
+{
+	TRY(outcome, custom_syscall(fd, &sum));
+}
+
+/* In a size of its own: a call that the short way does not serve. */
+static void sum_sized(struct outcome *outcome)
+{
+	static char bytes[64];
+
+	memcpy(bytes, &sum, sizeof(sum));
+	TRY(outcome, ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, CUSTOM_SYSCALL_MAGIC, 0, 64), bytes));
+	memcpy(&sum, bytes, sizeof(sum));
+}
+
+static void sum_after(const struct outcome *outcome)
+{
+	ck_assert_int_eq(sum.result, outcome->err ? -1 : 5);
+}
+
+static void batch_call(struct outcome *outcome)
+{
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)sums, .errors = (uintptr_t)errors,
+		.count = COUNT(sums), .size = sizeof(*sums),
+	};
+
+	TRY(outcome, custom_syscall_batch(fd, &batch));
+}
+
+static void batch_after(const struct outcome *outcome)
+{
+	int good = 0;
+
+	for (int i = 0; i < COUNT(sums); i++) {
+		good += sums[i].result == 5 && !errors[i];
+		ck_assert(sums[i].result == 5 || sums[i].result == -1);
+	}
+	ck_assert(outcome->err || outcome->ret == good);
+}
+
+START_TEST(syscall_ext)
+{
+	static const struct victim victims[] = {
+		{ "call", sum_before, sum_call, sum_after },
+		{ "call of another size", sum_before, sum_sized, sum_after },
+		{ "batch", sum_before, batch_call, batch_after },
+	};
+
+	ck_assert_int_eq(module_load("kmk_syscall", ""), 0);
+	open_each_step("/dev/syscall_ext");
+	fd = ck_ok(open("/dev/syscall_ext", O_RDWR));
+	for (int i = 0; i < COUNT(victims); i++)
+		fail_each_step(&victims[i]);
+	ck_ok(close(fd));
+	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
+}
+END_TEST
+
+/* kmk_mempool */
+
+static uint64_t block;
+static void *map;
+
+static struct kmk_mempool_stats pool_stats(void)
+{
+	struct kmk_mempool_stats stats;
+
+	ck_ok(ioctl(fd, MEMPOOL_IOC_STATS, &stats));
+	return stats;
+}
+
+static void alloc_call(struct outcome *outcome)
+{
+	struct kmk_mempool_alloc arg = { .size = 5 * PAGE };
+
+	TRY(outcome, ioctl(fd, MEMPOOL_IOC_ALLOC, &arg));
+	block = outcome->err ? 0 : arg.handle;
+}
+
+static void block_before(void)
+{
+	struct outcome outcome;
+
+	alloc_call(&outcome);
+	ck_assert_int_eq(outcome.err, 0);
+}
+
+static void block_free(struct outcome *outcome)
+{
+	struct kmk_mempool_free arg = { .handle = block };
+
+	TRY(outcome, ioctl(fd, MEMPOOL_IOC_FREE, &arg));
+}
+
+/* There is the block or there is none; in the end there is none. */
+static void alloc_after(const struct outcome *outcome)
+{
+	struct outcome freed;
+
+	ck_assert_uint_eq(pool_stats().file_blocks, !outcome->err);
+	ck_assert_uint_eq(pool_stats().bytes, outcome->err ? 0 : 5 * PAGE);
+	if (!outcome->err) {
+		ck_assert_int_eq(pwrite(fd, text, 5 * PAGE, block), 5 * PAGE);
+		block_free(&freed);
+		ck_assert_int_eq(freed.err, 0);
+	}
+	ck_assert_uint_eq(pool_stats().bytes, 0);
+}
+
+static void free_after(const struct outcome *outcome)
+{
+	struct outcome freed;
+
+	ck_assert_uint_eq(pool_stats().bytes, outcome->err ? 5 * PAGE : 0);
+	block_free(&freed);
+	ck_assert_int_eq(freed.err, outcome->err ? 0 : ENOENT);
+}
+
+static void free_always(const struct outcome *outcome)
+{
+	struct outcome freed;
+
+	ck_assert(outcome->ret >= -1);
+	block_free(&freed);
+	ck_assert_int_eq(freed.err, 0);
+	ck_assert_uint_eq(pool_stats().bytes, 0);
+}
+
+static void query_call(struct outcome *outcome)
+{
+	struct kmk_mempool_query arg = { .handle = block };
+
+	TRY(outcome, ioctl(fd, MEMPOOL_IOC_QUERY, &arg));
+	ck_assert(outcome->err || arg.size == 5 * PAGE);
+}
+
+static void stats_call(struct outcome *outcome)
+{
+	struct kmk_mempool_stats stats;
+
+	TRY(outcome, ioctl(fd, MEMPOOL_IOC_STATS, &stats));
+}
+
+static void block_write(struct outcome *outcome)
+{
+	TRY(outcome, pwrite(fd, text, 3 * PAGE, block));
+}
+
+static void block_write_after(const struct outcome *outcome)
+{
+	long long done = outcome->err ? 0 : outcome->ret;
+
+	ck_assert_int_eq(pread(fd, got, 5 * PAGE, block), 5 * PAGE);
+	ck_assert_mem_eq(got, text, done);
+	free_always(outcome);
+}
+
+static void block_read(struct outcome *outcome)
+{
+	TRY(outcome, pread(fd, got, 3 * PAGE, block));
+}
+
+static void block_map(struct outcome *outcome)
+{
+	TRY(outcome, mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, block));
+	map = (void *)(uintptr_t)outcome->ret;
+}
+
+static void block_map_after(const struct outcome *outcome)
+{
+	if (!outcome->err) {
+		memset(map, 1, 5 * PAGE);
+		ck_ok(munmap(map, 5 * PAGE));
+	}
+	free_always(outcome);
+}
+
+START_TEST(mempool)
+{
+	static const struct victim victims[] = {
+		{ "ALLOC", NULL, alloc_call, alloc_after },
+		{ "FREE", block_before, block_free, free_after },
+		{ "QUERY", block_before, query_call, free_always },
+		{ "STATS", NULL, stats_call, NULL },
+		{ "write", block_before, block_write, block_write_after },
+		{ "read", block_before, block_read, free_always },
+		{ "mmap", block_before, block_map, block_map_after },
+	};
+
+	ck_assert_int_eq(module_load("kmk_mempool", ""), 0);
+	open_each_step("/dev/mempool");
+	fd = ck_ok(open("/dev/mempool", O_RDWR));
+	for (int i = 0; i < COUNT(victims); i++)
+		fail_each_step(&victims[i]);
+	ck_ok(close(fd));
+	ck_assert_int_eq(module_unload("kmk_mempool"), 0);
+}
+END_TEST
+
+/* kmk_ramfs: mounting */
+
+static void mount_call(struct outcome *outcome)
+{
+	int err = cramfs_mount("size=1m,nr_inodes=1k,mode=700,uid=1,gid=2,debug");
+
+	*outcome = (struct outcome) { .ret = err ? -1 : 0, .err = -err };
+}
+
+static void mount_after(const struct outcome *outcome)
+{
+	ck_assert(file_has("/proc/mounts", " " MNT " cramfs ") == !outcome->err);
+	if (!outcome->err)
+		ck_assert_int_eq(cramfs_umount(), 0);
+}
+
+static void remount_call(struct outcome *outcome)
+{
+	int err = cramfs_remount("size=2m,nr_inodes=2k");
+
+	*outcome = (struct outcome) { .ret = err ? -1 : 0, .err = -err };
+}
+
+static void remount_after(const struct outcome *outcome)
+{
+	struct statvfs st = cramfs_df();
+
+	ck_assert_uint_eq(st.f_blocks, outcome->err ? 64 : 512);
+	ck_assert_uint_eq(st.f_files, outcome->err ? 32 : 2048);
+	ck_assert_int_eq(cramfs_remount(TEST_OPTIONS), 0);
+}
+
+/* kmk_ramfs: names. One inode more than the root and what the test has made itself. */
+
+#define NAME MNT "/name"
+#define OTHER MNT "/other"
+#define LONG_TARGET "/a/target/that/is/too/long/to/be/kept/in/the/inode/of/the/link/itself"
+
+static void names_before(void)
+{
+	ck_assert_int_eq(inodes_used(), 1);
+	ck_assert_int_eq(pages_used(), 0);
+}
+
+/* That the name is there when the call says so; takes it away. */
+static void name_after(const struct outcome *outcome)
+{
+	ck_assert(exists(NAME) == !outcome->err);
+	ck_assert_int_eq(inodes_used(), outcome->err ? 1 : 2);
+	if (outcome->err)
+		ck_assert_int_eq(pages_used(), 0);
+	else
+		ck_ok(remove(NAME));
+	names_before();
+}
+
+static void create_call(struct outcome *outcome)
+{
+	TRY(outcome, open(NAME, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644));
+	fd = outcome->ret;
+}
+
+/* When there is no memory for the open file its name stays, as everywhere. */
+static void create_after(const struct outcome *outcome)
+{
+	struct outcome made = *outcome;
+
+	if (!outcome->err)
+		ck_ok(close(fd));
+	else if (exists(NAME))
+		made.err = 0;
+	name_after(&made);
+}
+
+static void mkdir_call(struct outcome *outcome)
+{
+	TRY(outcome, mkdir(NAME, 0755));
+}
+
+static void symlink_call(struct outcome *outcome)
+{
+	TRY(outcome, symlink(LONG_TARGET, NAME));
+}
+
+static void mknod_call(struct outcome *outcome)
+{
+	TRY(outcome, mknod(NAME, S_IFIFO | 0600, 0));
+}
+
+static void tmpfile_call(struct outcome *outcome)
+{
+	TRY(outcome, open(MNT, O_TMPFILE | O_RDWR, 0600));
+	fd = outcome->ret;
+}
+
+static void tmpfile_after(const struct outcome *outcome)
+{
+	if (!outcome->err)
+		ck_ok(close(fd));
+	names_before();
+}
+
+static void two_before(void)
+{
+	ck_ok(close(new_file(OTHER)));
+}
+
+/* Under the one name or under the other. */
+static void rename_call(struct outcome *outcome)
+{
+	TRY(outcome, rename(OTHER, NAME));
+}
+
+static void whiteout_call(struct outcome *outcome)
+{
+	TRY(outcome, syscall(SYS_renameat2, AT_FDCWD, OTHER, AT_FDCWD, NAME, 1 << 2));
+}
+
+static void rename_after(const struct outcome *outcome)
+{
+	ck_assert(exists(NAME) == !outcome->err);
+	ck_assert(exists(OTHER) == !!outcome->err);
+	ck_ok(remove(outcome->err ? OTHER : NAME));
+	names_before();
+}
+
+static void whiteout_after(const struct outcome *outcome)
+{
+	ck_assert(exists(NAME) == !outcome->err);
+	ck_assert(S_ISCHR(stat_of(OTHER).st_mode) == !outcome->err);
+	ck_ok(remove(OTHER));
+	if (!outcome->err)
+		ck_ok(remove(NAME));
+	names_before();
+}
+
+static void link_call(struct outcome *outcome)
+{
+	TRY(outcome, link(OTHER, NAME));
+}
+
+static void link_after(const struct outcome *outcome)
+{
+	ck_assert_uint_eq(stat_of(OTHER).st_nlink, outcome->err ? 1 : 2);
+	ck_ok(remove(OTHER));
+	if (!outcome->err)
+		ck_ok(remove(NAME));
+	names_before();
+}
+
+static void stat_call(struct outcome *outcome)
+{
+	struct stat st;
+
+	TRY(outcome, stat(OTHER, &st));
+}
+
+static void two_after(const struct outcome *outcome)
+{
+	ck_assert(outcome->ret >= -1);
+	ck_ok(remove(OTHER));
+	names_before();
+}
+
+static void unlink_call(struct outcome *outcome)
+{
+	TRY(outcome, unlink(OTHER));
+}
+
+static void unlink_after(const struct outcome *outcome)
+{
+	ck_assert(exists(OTHER) == !!outcome->err);
+	if (outcome->err)
+		ck_ok(remove(OTHER));
+	names_before();
+}
+
+static void list_call(struct outcome *outcome)
+{
+	static char entries[4096];
+	int dir = open(MNT, O_RDONLY | O_DIRECTORY);
+
+	*outcome = (struct outcome) { .ret = dir, .err = dir < 0 ? errno : 0 };
+	if (dir < 0)
+		return;
+	TRY(outcome, syscall(SYS_getdents64, dir, entries, sizeof(entries)));
+	close(dir);
+}
+
+/* kmk_ramfs: attributes */
+
+static const char acl[] = {
+	2, 0, 0, 0,					/* version */
+	1, 0, 7, 0, -1, -1, -1, -1,			/* owner */
+	2, 0, 5, 0, 1, 0, 0, 0,				/* user 1 */
+	4, 0, 5, 0, -1, -1, -1, -1,			/* group */
+	16, 0, 5, 0, -1, -1, -1, -1,			/* mask */
+	32, 0, 0, 0, -1, -1, -1, -1,			/* others */
+};
+
+static void xattr_before(void)
+{
+	two_before();
+	ck_ok(setxattr(OTHER, "user.a", "before", 6, 0));
+}
+
+static void setxattr_call(struct outcome *outcome)
+{
+	TRY(outcome, setxattr(OTHER, "user.a", text, 5000, 0));
+}
+
+static void xattr_after(const struct outcome *outcome)
+{
+	ssize_t n = getxattr(OTHER, "user.a", got, sizeof(got));
+
+	ck_assert_int_eq(n, outcome->err ? 6 : 5000);
+	ck_assert_mem_eq(got, outcome->err ? "before" : text, n);
+	two_after(outcome);
+}
+
+static void getxattr_call(struct outcome *outcome)
+{
+	TRY(outcome, getxattr(OTHER, "user.a", got, sizeof(got)));
+}
+
+static void listxattr_call(struct outcome *outcome)
+{
+	TRY(outcome, listxattr(OTHER, got, sizeof(got)));
+}
+
+static void acl_call(struct outcome *outcome)
+{
+	TRY(outcome, setxattr(OTHER, "system.posix_acl_access", acl, sizeof(acl), 0));
+}
+
+static void acl_after(const struct outcome *outcome)
+{
+	ck_assert_int_eq(getxattr(OTHER, "system.posix_acl_access", got, sizeof(got)),
+			 outcome->err ? -1 : (int)sizeof(acl));
+	two_after(outcome);
+}
+
+static void acl_before(void)
+{
+	two_before();
+	ck_ok(setxattr(OTHER, "system.posix_acl_access", acl, sizeof(acl), 0));
+}
+
+static void chmod_call(struct outcome *outcome)
+{
+	TRY(outcome, chmod(OTHER, 0700));
+}
+
+static void chmod_after(const struct outcome *outcome)
+{
+	ck_assert_uint_eq(stat_of(OTHER).st_mode & 0777, outcome->err ? 0750 : 0700);
+	two_after(outcome);
+}
+
+/* A directory from which files inherit. */
+static void inherit_before(void)
+{
+	names_before();
+	ck_ok(setxattr(MNT, "system.posix_acl_default", acl, sizeof(acl), 0));
+}
+
+static void inherit_after(const struct outcome *outcome)
+{
+	ck_ok(removexattr(MNT, "system.posix_acl_default"));
+	create_after(outcome);
+}
+
+/* kmk_ramfs: contents */
+
+static void file_before(void)
+{
+	fd = new_file(OTHER);
+	ck_assert_int_eq(pwrite(fd, text, 100, 0), 100);
+}
+
+static void file_write(struct outcome *outcome)
+{
+	TRY(outcome, pwrite(fd, text, 10 * PAGE, 0));
+}
+
+/* The first hundred bytes are the same before and after. */
+static void file_after(const struct outcome *outcome)
+{
+	long long size = outcome->err || outcome->ret < 100 ? 100 : outcome->ret;
+
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), size);
+	ck_assert_mem_eq(got, text, size);
+	ck_assert_int_eq(pages_used(), (size + PAGE - 1) / PAGE);
+	ck_ok(close(fd));
+	ck_ok(remove(OTHER));
+	names_before();
+}
+
+static void file_read(struct outcome *outcome)
+{
+	TRY(outcome, pread(fd, got, sizeof(got), 0));
+}
+
+static void file_done(const struct outcome *outcome)
+{
+	ck_assert(outcome->ret >= -1);
+	file_after(&(struct outcome) { .ret = 100 });
+}
+
+static void file_allocate(struct outcome *outcome)
+{
+	TRY(outcome, fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 20 * PAGE));
+}
+
+static void file_allocate_after(const struct outcome *outcome)
+{
+	ck_assert_int_eq(pages_used(), outcome->err ? 1 : 20);
+	ck_ok(ftruncate(fd, 100));
+	file_done(outcome);
+}
+
+static void file_punch(struct outcome *outcome)
+{
+	TRY(outcome, fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, PAGE, 20 * PAGE));
+}
+
+static void file_big(void)
+{
+	file_before();
+	ck_assert_int_eq(pwrite(fd, text, sizeof(text), 0), sizeof(text));
+}
+
+static void file_truncate(struct outcome *outcome)
+{
+	TRY(outcome, ftruncate(fd, 100));
+}
+
+static void file_truncate_after(const struct outcome *outcome)
+{
+	struct stat st = stat_of(OTHER);
+
+	ck_assert_int_eq(st.st_size, outcome->err ? (int)sizeof(text) : 100);
+	ck_ok(ftruncate(fd, 100));
+	file_done(outcome);
+}
+
+static void map_before(void)
+{
+	file_before();
+	ck_ok(ftruncate(fd, 4 * PAGE));
+	ck_ok(munlockall());
+}
+
+static void map_call(struct outcome *outcome)
+{
+	TRY(outcome, mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	map = (void *)(uintptr_t)outcome->ret;
+}
+
+static void map_after(const struct outcome *outcome)
+{
+	if (!outcome->err)
+		ck_ok(munmap(map, 4 * PAGE));
+	ck_ok(mlockall(MCL_CURRENT | MCL_FUTURE));
+	ck_ok(ftruncate(fd, 100));
+	file_done(outcome);
+}
+
+/* Faults at holes of the map, taken by the kernel on our behalf: it can tell of a failure. */
+static void fault_before(void)
+{
+	struct outcome outcome;
+
+	map_before();
+	map_call(&outcome);
+	ck_assert_int_eq(outcome.err, 0);
+}
+
+static void fault_call(struct outcome *outcome)
+{
+	TRY(outcome, pread(fd, (char *)map + 2 * PAGE, PAGE, 0));
+}
+
+static void fault_after(const struct outcome *outcome)
+{
+	int pages = pages_used();
+
+	ck_assert(pages == 1 || pages == 2);
+	if (!outcome->err && outcome->ret >= 100)
+		ck_assert_mem_eq((char *)map + 2 * PAGE, text, 100);
+	map_after(&(struct outcome) {});
+}
+
+static void handle_call(struct outcome *outcome)
+{
+	static char bytes[sizeof(struct file_handle) + 128];
+	struct file_handle *handle = (void *)bytes;
+	int mount_id;
+
+	handle->handle_bytes = 128;
+	TRY(outcome, name_to_handle_at(AT_FDCWD, OTHER, handle, &mount_id, 0));
+	if (outcome->err)
+		return;
+	TRY(outcome, open_by_handle_at(fd, handle, O_RDONLY));
+	if (!outcome->err)
+		close(outcome->ret);
+}
+
+START_TEST(ramfs_mount)
+{
+	static const struct victim mounting = {
+		.name = "mount", .call = mount_call, .after = mount_after,
+	};
+	static const struct victim remounting = {
+		.name = "remount", .call = remount_call, .after = remount_after,
+	};
+
+	cramfs_load();
+	fail_each_step(&mounting);
+	ck_assert_int_eq(cramfs_mount(TEST_OPTIONS), 0);
+	fail_each_step(&remounting);
+	cramfs_down();
+}
+END_TEST
+
+static const struct victim ramfs_victims[] = {
+	{ "open a new file", names_before, create_call, create_after },
+	{ "mkdir", names_before, mkdir_call, name_after },
+	{ "symlink", names_before, symlink_call, name_after },
+	{ "mknod", names_before, mknod_call, name_after },
+	{ "O_TMPFILE", names_before, tmpfile_call, tmpfile_after },
+	{ "rename", two_before, rename_call, rename_after },
+	{ "rename with a whiteout", two_before, whiteout_call, whiteout_after },
+	{ "link", two_before, link_call, link_after },
+	{ "stat", two_before, stat_call, two_after },
+	{ "unlink", two_before, unlink_call, unlink_after },
+	{ "getdents", two_before, list_call, two_after },
+	{ "setxattr", xattr_before, setxattr_call, xattr_after },
+	{ "getxattr", xattr_before, getxattr_call, two_after },
+	{ "listxattr", xattr_before, listxattr_call, two_after },
+	{ "set an ACL", two_before, acl_call, acl_after },
+	{ "chmod with an ACL", acl_before, chmod_call, chmod_after },
+	{ "inherit ACLs", inherit_before, create_call, inherit_after },
+	{ "write", file_before, file_write, file_after },
+	{ "read", file_before, file_read, file_done },
+	{ "fallocate", file_before, file_allocate, file_allocate_after },
+	{ "punch a hole", file_before, file_punch, file_done },
+	{ "ftruncate", file_big, file_truncate, file_truncate_after },
+	{ "mmap", map_before, map_call, map_after },
+	{ "fault", fault_before, fault_call, fault_after },
+	{ "file handle", file_before, handle_call, file_done },
+};
+
+START_TEST(ramfs)
+{
+	cramfs_up();
+	/* Its first file gives the root what it keeps for names. */
+	two_before();
+	ck_ok(remove(OTHER));
+	fail_each_step(&ramfs_victims[_i]);
+	cramfs_down();
+}
+END_TEST
+
+static void add(Suite *suite, const char *name, const TTest *test, int times)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, prepare, NULL);
+	tcase_add_checked_fixture(tc, fill, NULL);
+	tcase_set_timeout(tc, 300);
+	tcase_add_loop_test(tc, test, 0, times);
+	suite_add_tcase(suite, tc);
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("failures");
+
+	if (has_fault_injection()) {
+		add(suite, "load", load, COUNT(loads));
+		add(suite, "echo", echo, 1);
+		add(suite, "proc", proc, 1);
+		add(suite, "irq", irq, 1);
+		add(suite, "syscall_ext", syscall_ext, 1);
+		add(suite, "mempool", mempool, 1);
+		add(suite, "mount", ramfs_mount, 1);
+		add(suite, "ramfs", ramfs, COUNT(ramfs_victims));
+	} else {
+		skip_test("each step", "this kernel has no fault injection");
+	}
+	return run_suite(suite);
+}
