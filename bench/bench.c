@@ -34,14 +34,22 @@ unsigned long long bench_begin(int round)
 	return bench_clock();
 }
 
-void bench_emit(const char *work, const char *side, int round, unsigned long ops,
-		const char *unit, unsigned long long cost)
+static void emit(const char *work, const char *side, int round, unsigned long ops,
+		 const char *unit, unsigned long long cost)
 {
 	if (round < 0)
 		return;
 	printf("{\"work\": \"%s\", \"side\": \"%s\", \"round\": %d, \"ops\": %lu, \"%s\": %llu}\n",
 	       work, side, round, ops, unit, cost);
 	fflush(stdout);
+}
+
+/* Without marks there is no profile: what is shown of it would be another measurement's. */
+void bench_emit(const char *work, const char *side, int round, unsigned long ops,
+		const char *unit, unsigned long long cost)
+{
+	if (!profiled(round))
+		emit(work, side, round, ops, unit, cost);
 }
 
 void bench_end(const char *work, const char *side, int round, unsigned long ops,
@@ -51,7 +59,7 @@ void bench_end(const char *work, const char *side, int round, unsigned long ops,
 
 	if (profiled(round))
 		mark(BENCH_MARK_END);
-	bench_emit(work, side, round, ops, "ns", ns);
+	emit(work, side, round, ops, "ns", ns);
 }
 
 /* Each contender has its turn, then each the next; the first round only warms up. */
