@@ -805,6 +805,48 @@ START_TEST(memory_comes_back)
 }
 END_TEST
 
+/* In bytes for each of many files of @size bytes in a new file system. */
+#define MANY 20000
+
+static long long memory_of_file(const char *type, size_t size)
+{
+	static const char byte[100];
+	long long before, each;
+	char path[64];
+	int i, file;
+
+	ck_ok(mkdir("/tmp/many", 0755));
+	ck_ok(mount("none", "/tmp/many", type, 0, "size=100m,nr_inodes=0"));
+	before = free_memory();
+	for (i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), "/tmp/many/%d", i);
+		file = new_file(path);
+		if (size)
+			ck_assert_int_eq(write(file, byte, size), size);
+		close(file);
+	}
+	each = (before - free_memory()) / MANY;
+	ck_ok(umount2("/tmp/many", 0));
+	ck_ok(rmdir("/tmp/many"));
+	return each;
+}
+
+START_TEST(memory_of_files)
+{
+	long long ours, theirs;
+	size_t size;
+
+	/* what this one leaves over in the slabs of names helps both of the others alike */
+	memory_of_file("tmpfs", 0);
+	for (size = 0; size <= 100; size += 100) {
+		ours = memory_of_file("cramfs", size);
+		theirs = memory_of_file("tmpfs", size);
+		ck_assert_int_gt(ours, size ? PAGE : 0);
+		ck_assert_int_le(ours, theirs);
+	}
+}
+END_TEST
+
 #define CGROUP "/sys/fs/cgroup/kmk_ramfs"
 
 static long long charged(void)
@@ -925,6 +967,7 @@ int main(void)
 	tcase_add_test(tc, leases);
 	tcase_add_test(tc, readers_and_writer);
 	tcase_add_test(tc, memory_comes_back);
+	tcase_add_test(tc, memory_of_files);
 	if (has_memory_cgroups())
 		tcase_add_test(tc, writer_pays);
 	else
