@@ -45,7 +45,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
-	check-debug record modules-for lint bench bench-programs dkms dkms-source deb
+	check-debug check-fs record modules-for lint bench bench-programs dkms dkms-source deb
 
 all: modules
 
@@ -66,6 +66,7 @@ help:
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
+	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
 	@echo '  make lint          checkpatch, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
@@ -186,6 +187,12 @@ check-debug:
 	@status=0; for kernel in $$(sed -n 's/^\([^# ]\S*\).*/\1/p' tests/kernels/instrumented); do \
 		tests/in-vm $$kernel --prove -j $(JOBS) tests/checkers.bats $(TESTS) || status=1; \
 	done; exit $$status
+
+check-fs:
+	@tests/setup check-fs
+	+@$(MAKE) --no-print-directory $(BUILD)/tests/test_ramfs_random
+	@tests/in-vm $(KERNEL) -r 2048 -t 3600 -p stress-ng -p fio -p dbench \
+		-f /usr/share/dbench/client.txt -f $(BUILD)/tests/test_ramfs_random tests/vm/check-fs
 
 lint: setup-check
 	@tests/lint
