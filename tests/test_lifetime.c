@@ -31,7 +31,7 @@ static int storm_seconds(void)
 	return text ? atoi(text) : 2;
 }
 
-/* How often each got through, and whether nobody shall mount; seen by all processes. */
+/* How often each got through, and whether nobody shall begin anew; seen by all processes. */
 static struct {
 	unsigned long used, unloaded, mounted;
 	bool calm;
@@ -47,6 +47,11 @@ static void share_score(void)
 static void count(unsigned long *what)
 {
 	__atomic_fetch_add(what, 1, __ATOMIC_RELAXED);
+}
+
+static bool calm(void)
+{
+	return __atomic_load_n(&score->calm, __ATOMIC_RELAXED);
 }
 
 static void pause_some(unsigned int *seed)
@@ -173,7 +178,7 @@ static void user(int number, int socket)
 
 	signal(SIGIO, SIG_IGN);
 	for (;;) {
-		fd = open_some(&seed);
+		fd = calm() ? -1 : open_some(&seed);
 		for (i = rand_r(&seed) % 6; fd >= 0 && i; i--) {
 			use(fd, &seed);
 			count(&score->used);
@@ -248,28 +253,21 @@ static bool unloads(const char *module)
 	return !err;
 }
 
+/*
+ * Unload under the users' hands; where they hold the module nearly always, ask
+ * them for calm, so that the next who comes finds it gone.
+ */
 static void reload_for_a_while(const char *module, const char *params)
 {
 	struct timespec end = kmk_deadline(storm_seconds());
-	int err;
-
-	while (!kmk_expired(&end)) {
-		err = module_load(module, params);
-		ck_assert(!err || err == -EEXIST);
-		kmk_pause();
-		unloads(module);
-	}
-}
-
-/* The same where somebody holds the module nearly always, unless asked not to. */
-static void reload_in_calms(const char *module, const char *params)
-{
-	struct timespec end = kmk_deadline(storm_seconds());
+	unsigned long used;
 
 	while (!kmk_expired(&end)) {
 		ck_assert_int_eq(module_load(module, params), 0);
-		for (int i = 0; i < 20; i++)
-			kmk_pause();
+		used = __atomic_load_n(&score->used, __ATOMIC_RELAXED);
+		wait_until(__atomic_load_n(&score->used, __ATOMIC_RELAXED) > used);
+		if (unloads(module))
+			continue;
 		__atomic_store_n(&score->calm, true, __ATOMIC_RELAXED);
 		wait_until(unloads(module));
 		__atomic_store_n(&score->calm, false, __ATOMIC_RELAXED);
@@ -347,7 +345,7 @@ static void mounter(int number, int socket)
 	(void)socket;
 	snprintf(where, sizeof(where), "/tmp/storm.%d", number / 2);
 	for (;;) {
-		if (__atomic_load_n(&score->calm, __ATOMIC_RELAXED)) {
+		if (calm()) {
 			umount2(where, MNT_DETACH);
 		} else {
 			if (!cramfs_mount_at(where, "size=1m,debug"))
@@ -365,7 +363,7 @@ START_TEST(mount_storm)
 	/* two and two at the same place */
 	for (int i = 0; i < USERS; i++)
 		begin(mounter, i, -1);
-	reload_in_calms("kmk_ramfs", "");
+	reload_for_a_while("kmk_ramfs", "");
 	end_all();
 	for (int i = 0; i < USERS; i++)
 		while (!umount2(i % 2 ? "/tmp/storm.0" : "/tmp/storm.1", MNT_DETACH))
