@@ -60,19 +60,12 @@ int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_
 	return 0;
 }
 
-/* What a new inode inherits from @dir, if any; without a default ACL, the umask. */
-int cramfs_init_acl(struct inode *inode, struct inode *dir)
+/* What a new inode inherits from @dir; where that has no default ACL, the umask counts. */
+static noinline int inherit_acl(struct inode *inode, struct inode *dir)
 {
 	struct posix_acl *default_acl, *acl;
 	int err;
 
-	cache_no_acl(inode);
-	if (!dir || S_ISLNK(inode->i_mode))
-		return 0;
-	if (!cramfs_has_acl(dir, ACL_TYPE_DEFAULT)) {
-		inode->i_mode &= ~current_umask();
-		return 0;
-	}
 	err = posix_acl_create(dir, &inode->i_mode, &default_acl, &acl);
 	if (err)
 		return err;
@@ -83,4 +76,15 @@ int cramfs_init_acl(struct inode *inode, struct inode *dir)
 	posix_acl_release(default_acl);
 	posix_acl_release(acl);
 	return err;
+}
+
+int cramfs_init_acl(struct inode *inode, struct inode *dir)
+{
+	cache_no_acl(inode);
+	if (!dir || S_ISLNK(inode->i_mode))
+		return 0;
+	if (unlikely(cramfs_has_acl(dir, ACL_TYPE_DEFAULT)))
+		return inherit_acl(inode, dir);
+	inode->i_mode &= ~current_umask();
+	return 0;
 }

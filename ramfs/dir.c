@@ -2,10 +2,11 @@
 /*
  * kmk_ramfs: names and directories. See cramfs.h.
  *
- * A name is a pinned dentry, so looking one up is the dcache's work. Reading a
- * directory is ours: each entry has an offset that it keeps while it lives and
- * that no later entry of the directory gets again, so a reader that goes on from
- * an offset misses nothing that stayed and sees nothing twice.
+ * A name is a pinned dentry, so looking one up is the dcache's work; it remembers
+ * no name that is not there. Reading a directory is ours: each entry has an offset
+ * that it keeps while it lives and that no later entry of the directory gets
+ * again, so a reader that goes on from an offset misses nothing that stayed and
+ * sees nothing twice.
  *
  * Offsets 0 and 1 are "." and "..". The others lie in chunks, which an xarray
  * finds; the dentry knows its chunk and its offset (d_fsdata and d_time, which
@@ -48,6 +49,8 @@ void cramfs_destroy_dir(struct inode *inode)
 	struct cramfs_chunk *chunk;
 	unsigned long index;
 
+	if (!dir->tail)
+		return;
 	xa_for_each(&dir->chunks, index, chunk)
 		kfree(chunk);
 	xa_destroy(&dir->chunks);
@@ -59,17 +62,12 @@ static void free_chunk(struct cramfs_dir *dir, struct cramfs_chunk *chunk, unsig
 	kfree(chunk);
 }
 
-/* Make sure that the next dir_add() has a slot; keep i_rwsem between the two. */
-static int dir_reserve(struct inode *inode)
+static noinline int add_chunk(struct cramfs_dir *dir)
 {
-	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 	unsigned long next = dir->last + 1, index = next / CRAMFS_CHUNK_SLOTS;
 	struct cramfs_chunk *chunk;
 	int err;
 
-	lockdep_assert_held_write(&inode->i_rwsem);
-	if (dir->tail && next % CRAMFS_CHUNK_SLOTS)
-		return 0;
 	if (next > LONG_MAX - CRAMFS_CHUNK_SLOTS)
 		return -ENOSPC;
 
@@ -89,6 +87,17 @@ static int dir_reserve(struct inode *inode)
 	}
 	dir->tail = chunk;
 	return 0;
+}
+
+/* Make sure that the next dir_add() has a slot; keep i_rwsem between the two. */
+static int dir_reserve(struct inode *inode)
+{
+	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	if (likely(dir->tail && (dir->last + 1) % CRAMFS_CHUNK_SLOTS))
+		return 0;
+	return add_chunk(dir);
 }
 
 static void dir_add(struct inode *inode, struct dentry *dentry)
@@ -209,10 +218,25 @@ const struct file_operations cramfs_dir_operations = {
 
 /* Names */
 
-/* The directory changed when the inode of the name did. */
-static void touch_dir(struct inode *dir, const struct inode *inode)
+/*
+ * What is looked up here is not there. Nobody is going to find it in the dcache
+ * either: to ask again costs less than to remember, and who makes the name brings
+ * it into the dcache together with its inode.
+ */
+static struct dentry *cramfs_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
-	inode_set_mtime_to_ts(dir, inode_set_ctime_to_ts(dir, inode_get_ctime(inode)));
+	if (dentry->d_name.len > NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
+	/* nor what once was there */
+	dentry->d_flags |= DCACHE_DONTCACHE;
+	return NULL;
+}
+
+/* The directory changed when the inode of the name did. */
+static void touch_dir(struct inode *dir, struct timespec64 when)
+{
+	inode_set_ctime_to_ts(dir, when);
+	inode_set_mtime_to_ts(dir, when);
 }
 
 /* Give the new @inode its first name; takes over the reference. */
@@ -225,7 +249,7 @@ static int add_name(struct inode *dir, struct dentry *dentry, struct inode *inod
 		return err;
 	}
 	dir_add(dir, dentry);
-	touch_dir(dir, inode);
+	touch_dir(dir, inode_get_ctime(inode));
 	d_make_persistent(dentry, inode);
 	return 0;
 }
@@ -294,8 +318,7 @@ static int cramfs_link(struct dentry *old_dentry, struct inode *dir, struct dent
 		return err;
 	}
 	dir_add(dir, dentry);
-	inode_set_ctime_current(inode);
-	touch_dir(dir, inode);
+	touch_dir(dir, inode_set_ctime_current(inode));
 	inc_nlink(inode);
 	ihold(inode);
 	d_make_persistent(dentry, inode);
@@ -318,8 +341,7 @@ static void drop_name(struct dentry *dentry)
 static int cramfs_unlink(struct inode *dir, struct dentry *dentry)
 {
 	dir_remove(dir, dentry);
-	inode_set_ctime_current(d_inode(dentry));
-	touch_dir(dir, d_inode(dentry));
+	touch_dir(dir, inode_set_ctime_current(d_inode(dentry)));
 	drop_name(dentry);
 	return 0;
 }
@@ -359,6 +381,7 @@ static struct dentry *new_whiteout(struct mnt_idmap *idmap, struct inode *dir,
 		iput(*inode);
 		return ERR_PTR(-ENOMEM);
 	}
+	whiteout->d_flags |= DCACHE_DONTCACHE;
 	return whiteout;
 }
 
@@ -369,6 +392,7 @@ static int cramfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	struct inode *inode = d_inode(old_dentry), *target = d_inode(new_dentry);
 	struct dentry *whiteout = NULL;
 	struct inode *whiteout_inode;
+	struct timespec64 now;
 	int err;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
@@ -395,9 +419,8 @@ static int cramfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	/* the old place */
 	if (whiteout) {
 		dir_replace(old_dentry, whiteout);
-		d_make_persistent(whiteout, whiteout_inode);
 		/* beside the old dentry, which moves away when we return */
-		d_rehash(whiteout);
+		d_make_persistent(whiteout, whiteout_inode);
 		dput(whiteout);
 	} else {
 		dir_remove(old_dir, old_dentry);
@@ -416,12 +439,12 @@ static int cramfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		}
 	}
 times:
-	inode_set_ctime_current(inode);
+	now = inode_set_ctime_current(inode);
 	if (target)
-		inode_set_ctime_to_ts(target, inode_get_ctime(inode));
-	touch_dir(old_dir, inode);
+		inode_set_ctime_to_ts(target, now);
+	touch_dir(old_dir, now);
 	if (new_dir != old_dir)
-		touch_dir(new_dir, inode);
+		touch_dir(new_dir, now);
 	return 0;
 }
 
@@ -437,7 +460,7 @@ KMK_INODE_OP(set_acl, cramfs_set_acl);
 
 const struct inode_operations cramfs_dir_inode_operations = {
 	.create		= kmk_op(create, cramfs_create),
-	.lookup		= simple_lookup,
+	.lookup		= cramfs_lookup,
 	.link		= cramfs_link,
 	.unlink		= cramfs_unlink,
 	.symlink	= kmk_op(symlink, cramfs_symlink),

@@ -48,7 +48,8 @@ void cramfs_evict_inode(struct inode *inode)
 		cramfs_give(&csb->pages, pages);
 	if (S_ISDIR(inode->i_mode))
 		cramfs_destroy_dir(inode);
-	cramfs_free_xattrs(inode);
+	if (!hlist_empty(&CRAMFS_I(inode)->xattrs))
+		cramfs_free_xattrs(inode);
 	cramfs_give(&csb->inodes, 1);
 }
 

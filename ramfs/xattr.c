@@ -224,24 +224,28 @@ ssize_t cramfs_listxattr(struct dentry *dentry, char *buffer, size_t size)
 	return err ?: total;
 }
 
-/* The labels that the security modules want on a new inode. */
-static int add_labels(struct inode *inode, const struct xattr *labels, void *data)
+static noinline int add_label(struct inode *inode, const struct xattr *label)
 {
 	struct cramfs_xattr *new;
 	int err;
 
-	for (; labels->name; labels++) {
-		new = new_xattr(XATTR_SECURITY_PREFIX, labels->name, labels->value,
-				labels->value_len);
-		if (!new)
-			return -ENOMEM;
-		err = replace_xattr(inode, NULL, new);
-		if (err) {
-			kvfree(new);
-			return err;
-		}
-	}
-	return 0;
+	new = new_xattr(XATTR_SECURITY_PREFIX, label->name, label->value, label->value_len);
+	if (!new)
+		return -ENOMEM;
+	err = replace_xattr(inode, NULL, new);
+	if (err)
+		kvfree(new);
+	return err;
+}
+
+/* The labels that the security modules want on a new inode. */
+static int add_labels(struct inode *inode, const struct xattr *labels, void *data)
+{
+	int err = 0;
+
+	for (; labels->name && !err; labels++)
+		err = add_label(inode, labels);
+	return err;
 }
 
 int cramfs_init_security(struct inode *inode, struct inode *dir, const struct qstr *name)

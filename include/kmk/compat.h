@@ -243,11 +243,20 @@ static inline struct timespec64 simple_inode_init_ts(struct inode *inode)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
 static inline struct dentry *d_make_persistent(struct dentry *dentry, struct inode *inode)
 {
-	d_instantiate(dentry, inode);
+	if (d_unhashed(dentry))
+		d_add(dentry, inode);
+	else
+		d_instantiate(dentry, inode);
 	return dget(dentry);
 }
 
-#define d_make_discardable dput
+/* Whoever makes it discardable has a reference too: there is no need to look for the last. */
+static inline void d_make_discardable(struct dentry *dentry)
+{
+	if (lockref_put_return(&dentry->d_lockref) < 0)
+		dput(dentry);
+}
+
 #define kmk_kill_persistent_super kill_litter_super
 #else
 #define kmk_kill_persistent_super kill_anon_super
