@@ -23,13 +23,14 @@
 #define SMALL		100
 #define BIG		(64UL << 20)
 #define PAGES		(BIG / PAGE)
+#define MEGABYTE	0x100000UL
 #define ROUNDS		3
 #define POINT		"/mnt"
 #define TARGET		"../where/a/short/link/points"
 
 static char names[CROWD + NEWCOMERS][8];
 static char others[FILES][8];
-static char buffer[1 << 20];
+static char buffer[4 * MEGABYTE];
 static off_t shuffled[PAGES];	/* where the pages begin, in random order */
 static const char *type;
 static int round_now;
@@ -276,9 +277,9 @@ static void data_phases(void)
 
 	fd = big_file();
 	phase("write-1m", PAGES)
-		write_all(fd, sizeof(buffer));
+		write_all(fd, MEGABYTE);
 	phase("read-1m", PAGES)
-		read_all(fd, sizeof(buffer));
+		read_all(fd, MEGABYTE);
 	random_phases(fd);
 	phase("mmap-read", PAGES)
 		touch(fd, false);
@@ -287,9 +288,15 @@ static void data_phases(void)
 	remove_big_file(fd);
 
 	fd = big_file();
-	write_all(fd, sizeof(buffer));
+	write_all(fd, MEGABYTE);
 	phase("unlink-big", PAGES)
 		remove_big_file(fd);
+
+	fd = big_file();
+	write_all(fd, 4 * MEGABYTE);
+	phase("mmap-read-4m", PAGES)
+		touch(fd, false);
+	remove_big_file(fd);
 
 	fd = big_file();
 	must(ftruncate(fd, BIG));
