@@ -18,7 +18,8 @@
  *   i_rwsem of directory  its index; its names
  *   i_rwsem of file       size; pages added by write; all removal of pages;
  *                         attributes, which RCU lets others read
- *   invalidate_lock       read: pages added by a fault; write: their removal
+ *   invalidate_lock       read: pages added by a fault, or mapped to be written;
+ *                         write: their removal, and a sync
  * With both of the last held for writing nobody adds pages, so the difference
  * in nrpages around a truncation is exactly what it freed.
  *

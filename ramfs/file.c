@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/falloc.h>
 #include <linux/highmem.h>
+#include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/rmap.h>
@@ -30,10 +31,13 @@
 #define MARK_NEW	PAGECACHE_TAG_TOWRITE
 #define MARK_MAPPED	PAGECACHE_TAG_DIRTY
 
-/* The first page at or after @index that is not a hole; ULONG_MAX if none. */
-static pgoff_t next_page(struct address_space *mapping, pgoff_t index)
+/*
+ * The first page at or after @index, and before @end, that is not a hole; @end if
+ * none. The nearer @end is, the cheaper.
+ */
+static pgoff_t next_page(struct address_space *mapping, pgoff_t index, pgoff_t end)
 {
-	return xa_find(&mapping->i_pages, &index, ULONG_MAX, XA_PRESENT) ? index : ULONG_MAX;
+	return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
 }
 
 static void mark_page(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
@@ -256,7 +260,7 @@ static unsigned int write_order(struct address_space *mapping, loff_t pos, size_
 
 	if (pages < 2 || offset_in_page(pos))
 		return 0;
-	return folio_order_for(mapping, index, min(pages, next_page(mapping, index) - index));
+	return folio_order_for(mapping, index, next_page(mapping, index, index + pages) - index);
 }
 
 static ssize_t write_folio(struct address_space *mapping, struct folio *folio, size_t offset,
@@ -373,22 +377,35 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 /* Holes: fallocate, lseek */
 
+/*
+ * Put zeros at @index, which is a hole, in a folio of at most @order, and return
+ * it locked; -EEXIST when a fault was there first, -ENOSPC, -ENOMEM.
+ */
+static struct folio *add_zeros(struct inode *inode, pgoff_t index, unsigned int order)
+{
+	struct folio *folio = alloc_folio(inode, order);
+	long i;
+	int err;
+
+	if (IS_ERR(folio))
+		return folio;
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		clear_highpage(folio_page(folio, i));
+	flush_dcache_folio(folio);
+	err = insert_folio(inode, folio, index);
+	return err ? ERR_PTR(err) : folio;
+}
+
 /* Put zeros at @index, in a folio that ends before @end and before the next page there. */
 static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct folio *folio;
-	int err;
 
-	end = min(end, next_page(mapping, index));
-	folio = alloc_folio(inode, folio_order_for(mapping, index, end - index));
+	end = next_page(mapping, index, end);
+	folio = add_zeros(inode, index, folio_order_for(mapping, index, end - index));
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	folio_zero_range(folio, 0, folio_size(folio));
-	flush_dcache_folio(folio);
-	err = insert_folio(inode, folio, index);
-	if (err)
-		return err;
 	mark_page(mapping, index, MARK_NEW);
 	folio_unlock(folio);
 	folio_put(folio);
@@ -456,11 +473,11 @@ static void zero_range(struct inode *inode, loff_t start, loff_t end)
 	struct address_space *mapping = inode->i_mapping;
 	struct folio *folio;
 	size_t offset, size;
-	pgoff_t index;
+	pgoff_t index, last = (end - 1) >> PAGE_SHIFT;
 
 	while (start < end) {
-		index = next_page(mapping, start >> PAGE_SHIFT);
-		if (index > (end - 1) >> PAGE_SHIFT)
+		index = next_page(mapping, start >> PAGE_SHIFT, last + 1);
+		if (index > last)
 			break;
 		start = max(start, (loff_t)index << PAGE_SHIFT);
 		folio = find_folio(mapping, index);
@@ -556,9 +573,10 @@ static loff_t seek_hole_data(struct file *file, loff_t offset, int whence)
 	if (offset < 0 || offset >= size) {
 		found = -ENXIO;
 	} else if (whence == SEEK_DATA) {
-		pgoff_t index = next_page(mapping, offset >> PAGE_SHIFT);
+		pgoff_t last = (size - 1) >> PAGE_SHIFT;
+		pgoff_t index = next_page(mapping, offset >> PAGE_SHIFT, last + 1);
 
-		if (index > (size - 1) >> PAGE_SHIFT)
+		if (index > last)
 			found = -ENXIO;
 		else
 			found = max(offset, (loff_t)index << PAGE_SHIFT);
@@ -582,20 +600,47 @@ static loff_t cramfs_llseek(struct file *file, loff_t offset, int whence)
 
 /* Mapping */
 
+/* A fault in a hole brings so many pages, if as many before them are there already. */
+#define FAULT_AHEAD_ORDER	4
+
+/*
+ * Who goes from page to page through a map gets the next ones at once. In a small
+ * file, or where the pages lie apart, a fault costs one page.
+ */
+static unsigned int fault_order(struct inode *inode, pgoff_t index)
+{
+	struct address_space *mapping = inode->i_mapping;
+	const unsigned long pages = 1UL << FAULT_AHEAD_ORDER;
+	pgoff_t size = i_size_read(inode) >> PAGE_SHIFT;
+
+	if (index < pages || index + pages > size ||
+	    folio_order_for(mapping, index, pages) < FAULT_AHEAD_ORDER ||
+	    next_page(mapping, index, index + pages) < index + pages ||
+	    next_hole(mapping, index - pages, index) < index)
+		return 0;
+	return FAULT_AHEAD_ORDER;
+}
+
 static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
 {
-	struct folio *folio = alloc_folio(inode, 0);
-	int err;
+	unsigned int order = fault_order(inode, vmf->pgoff);
+	struct folio *folio = add_zeros(inode, vmf->pgoff, order);
 
-	if (IS_ERR(folio))
-		return PTR_ERR(folio) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	folio_zero_segment(folio, 0, PAGE_SIZE);
-	flush_dcache_folio(folio);
-	err = insert_folio(inode, folio, vmf->pgoff);
-	if (err)
-		return err == -EEXIST ? VM_FAULT_NOPAGE : VM_FAULT_OOM;
-	vmf->page = folio_page(folio, 0);
-	return VM_FAULT_LOCKED;
+	/* the memory cgroup may have no room for many pages, but for one */
+	if (order && PTR_ERR_OR_ZERO(folio) == -ENOMEM)
+		folio = add_zeros(inode, vmf->pgoff, 0);
+	if (!IS_ERR(folio)) {
+		vmf->page = folio_page(folio, 0);
+		return VM_FAULT_LOCKED;
+	}
+	switch (PTR_ERR(folio)) {
+	case -EEXIST:
+		return VM_FAULT_NOPAGE;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
 }
 
 /* With the invalidate lock no page goes away, and the size does not shrink. */
@@ -631,19 +676,72 @@ unlock:
 	return ret;
 }
 
-/* The first write to a page through a map since the last sync. */
-static vm_fault_t cramfs_page_mkwrite(struct vm_fault *vmf)
+/*
+ * Map pages @start to @end, and all of @folio that the page table of the fault
+ * holds: it came into the file in one piece, and is likely to be used so.
+ */
+static vm_fault_t map_folio(struct vm_fault *vmf, struct folio *folio, pgoff_t start, pgoff_t end)
 {
-	vm_fault_t ret = filemap_page_mkwrite(vmf);
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long table = vmf->address & PMD_MASK;
+	pgoff_t first = linear_page_index(vma, max(vma->vm_start, table));
+	pgoff_t last = linear_page_index(vma, min(vma->vm_end, table + PMD_SIZE)) - 1;
 
-	if (ret == VM_FAULT_LOCKED)
-		mark_page(vmf->vma->vm_file->f_mapping, vmf->pgoff, MARK_MAPPED);
+	start = max(first, min(start, folio->index));
+	end = min(last, max(end, folio_next_index(folio) - 1));
+	return filemap_map_pages(vmf, start, end);
+}
+
+static vm_fault_t cramfs_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	struct folio *folio = find_folio(vmf->vma->vm_file->f_mapping, vmf->pgoff);
+	vm_fault_t ret;
+
+	if (!folio)
+		return 0;
+	ret = map_folio(vmf, folio, start, end);
+	folio_put(folio);
 	return ret;
 }
 
+/*
+ * The first write to a folio through a map since the last sync. The reference
+ * that the caller has keeps the folio whole, the invalidate lock keeps it in the
+ * file; and cramfs_fsync() does not come between the mark and the map.
+ */
+static vm_fault_t cramfs_page_mkwrite(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file;
+	struct address_space *mapping = file->f_mapping;
+	struct folio *folio = page_folio(vmf->page);
+	vm_fault_t ret = 0;
+
+	sb_start_pagefault(mapping->host->i_sb);
+	file_update_time(file);
+	filemap_invalidate_lock_shared(mapping);
+	if (folio->mapping != mapping) {
+		ret = VM_FAULT_NOPAGE;
+		goto unlock;
+	}
+	mark_page(mapping, vmf->pgoff, MARK_MAPPED);
+	/* unless it was only mapped to be read till now */
+	if (folio_test_large(folio) && !vmf->pte)
+		ret = map_folio(vmf, folio, vmf->pgoff, vmf->pgoff);
+	if (!ret) {
+		folio_lock(folio);
+		ret = VM_FAULT_LOCKED;
+	}
+unlock:
+	filemap_invalidate_unlock_shared(mapping);
+	sb_end_pagefault(mapping->host->i_sb);
+	return ret;
+}
+
+KMK_INODE_OP(map_pages, cramfs_map_pages);
+
 static const struct vm_operations_struct cramfs_vm_operations = {
 	.fault		= cramfs_fault,
-	.map_pages	= filemap_map_pages,
+	.map_pages	= kmk_op(map_pages, cramfs_map_pages),
 	.page_mkwrite	= cramfs_page_mkwrite,
 };
 
@@ -665,6 +763,7 @@ static int cramfs_fsync(struct file *file, loff_t start, loff_t end, int datasyn
 	struct folio *folio;
 	bool written = false;
 
+	filemap_invalidate_lock(mapping);
 	while (xa_find(&mapping->i_pages, &index, last, MARK_MAPPED)) {
 		unmark_page(mapping, index, MARK_MAPPED);
 		folio = find_folio(mapping, index);
@@ -677,6 +776,7 @@ static int cramfs_fsync(struct file *file, loff_t start, loff_t end, int datasyn
 		folio_put(folio);
 		cond_resched();
 	}
+	filemap_invalidate_unlock(mapping);
 	return written ? file_update_time(file) : 0;
 }
 
@@ -691,6 +791,7 @@ const struct file_operations cramfs_file_operations = {
 	.read_iter	= cramfs_read_iter,
 	.write_iter	= cramfs_write_iter,
 	.mmap		= cramfs_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.fsync		= cramfs_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,

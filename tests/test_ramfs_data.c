@@ -584,6 +584,56 @@ START_TEST(map_times)
 }
 END_TEST
 
+/*
+ * Who goes from page to page through a map may get pages ahead of it, but only
+ * when those before are there, and no page that lies apart or beyond the end.
+ */
+START_TEST(map_ahead)
+{
+	struct stat st, later;
+	char *map;
+	int i;
+
+	ck_ok(ftruncate(fd, 61 * PAGE + 1));
+	map = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	map[40 * PAGE] = 'a';
+	map[32 * PAGE] = 'a';
+	ck_assert_int_eq(pages_of(), 2);
+	for (i = 0; i < 16; i++) {
+		map[i * PAGE] = 'a';
+		ck_assert_int_eq(pages_of(), i + 3);
+	}
+	map[16 * PAGE] = 'a';
+	ck_assert(pages_of() == 19 || pages_of() == 34);
+	for (i = 17; i < 32; i++) {
+		ck_ok(fstat(fd, &st));
+		next_tick();
+		map[i * PAGE] = 'a';
+		ck_ok(msync(map + i * PAGE, PAGE, MS_SYNC));
+		ck_ok(fstat(fd, &later));
+		ck_assert_mem_ne(&st.st_mtim, &later.st_mtim, sizeof(st.st_mtim));
+	}
+	ck_assert_int_eq(pages_of(), 34);
+	for (i = 0; i < 48; i++)
+		map[i * PAGE] = 'b';
+	ck_assert_int_eq(pages_of(), 48);
+	map[48 * PAGE] = 'b';
+	ck_assert_int_eq(pages_of(), 49);
+	for (i = 0; i < 49; i++) {
+		ck_bytes(i * PAGE, 'b', 1);
+		ck_bytes(i * PAGE + 1, 0, PAGE - 1);
+	}
+	ck_ok(ftruncate(fd, 20 * PAGE + 1));
+	ck_assert_int_eq(pages_of(), 21);
+	ck_assert(!bus(map + 20 * PAGE, true));
+	ck_assert(bus(map + 21 * PAGE, true));
+	ck_ok(munmap(map, 64 * PAGE));
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+}
+END_TEST
+
 /* Faults, writes, truncation and holes at once: nothing is lost, all is given back. */
 static char *shared;
 
@@ -959,6 +1009,7 @@ int main(void)
 	tcase_add_test(tc, map_private);
 	tcase_add_test(tc, map_and_self);
 	tcase_add_test(tc, map_times);
+	tcase_add_test(tc, map_ahead);
 	tcase_add_test(tc, all_at_once);
 	tcase_add_test(tc, splice_);
 	tcase_add_test(tc, direct);

@@ -398,6 +398,21 @@ static inline void d_make_discardable(struct dentry *dentry)
 
 /* Page cache */
 
+/* 5.12: ->map_pages says whether it mapped the page of the fault. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#include <linux/mm.h>
+
+#define filemap_map_pages(vmf, start, end) (filemap_map_pages(vmf, start, end), (vm_fault_t)0)
+#define KMK_OP_map_pages(fn) kmk_##fn
+#define KMK_INODE_OP_map_pages(fn)						\
+	static void kmk_##fn(struct vm_fault *vmf, pgoff_t start, pgoff_t end)	\
+	{ fn(vmf, start, end); }						\
+	static_assert(1)
+#else
+#define KMK_OP_map_pages(fn) fn
+#define KMK_INODE_OP_map_pages(fn) static_assert(1)
+#endif
+
 /* 6.9: the largest folio that the page cache takes has a name for file systems. */
 #ifndef MAX_PAGECACHE_ORDER
 #define MAX_PAGECACHE_ORDER HPAGE_PMD_ORDER
@@ -483,6 +498,7 @@ static inline void folio_zero_segments(struct folio *folio, size_t start1, size_
 #define folio_next_index(folio)			((folio)->index + 1)
 #define folio_contains(folio, i)		((folio)->index == (i))
 #define folio_page(folio, n)			(&(folio)->page + (n))
+#define page_folio(page)			((struct folio *)(page))
 #define folio_file_page(folio, i)		(&(folio)->page)
 #define offset_in_folio(folio, pos)		offset_in_page(pos)
 #define folio_zero_segment(folio, start, end)	folio_zero_segments(folio, start, end, 0, 0)
