@@ -114,7 +114,7 @@ static int insert_folio(struct inode *inode, struct folio *folio, pgoff_t index)
 	}
 	/* before anybody can lock it, and take a clean folio away */
 	folio_set_dirty(folio);
-	trace_cramfs_insert(inode, index, folio_nr_pages(folio));
+	trace_cramfs_insert(inode, folio);
 	return 0;
 }
 

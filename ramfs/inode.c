@@ -28,17 +28,11 @@ void cramfs_free_inode(struct inode *inode)
 	kmem_cache_free(inode_cache, ci);
 }
 
-/* What the inode costs in pages: its page cache, and what i_blocks counts beside it. */
-static unsigned long inode_pages(const struct inode *inode)
-{
-	return READ_ONCE(inode->i_data.nrpages) +
-	       READ_ONCE(inode->i_blocks) / CRAMFS_SECTORS_PER_PAGE;
-}
-
 void cramfs_evict_inode(struct inode *inode)
 {
 	struct cramfs_sb *csb = CRAMFS_SB(inode->i_sb);
-	unsigned long pages = inode_pages(inode);
+	/* i_blocks counts what is not in the page cache */
+	unsigned long pages = inode->i_data.nrpages + inode->i_blocks / CRAMFS_SECTORS_PER_PAGE;
 
 	trace_cramfs_evict_inode(inode);
 	if (inode->i_data.nrpages)
@@ -86,7 +80,7 @@ int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct ksta
 	struct inode *inode = d_inode(path->dentry);
 
 	generic_fillattr(idmap, mask, inode, stat);
-	stat->blocks = (u64)inode_pages(inode) * CRAMFS_SECTORS_PER_PAGE;
+	stat->blocks += (u64)READ_ONCE(inode->i_data.nrpages) * CRAMFS_SECTORS_PER_PAGE;
 	if (mask & STATX_BTIME) {
 		stat->btime = CRAMFS_I(inode)->btime;
 		stat->result_mask |= STATX_BTIME;

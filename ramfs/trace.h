@@ -37,10 +37,10 @@ DEFINE_EVENT(cramfs_inode, cramfs_evict_inode,
 	TP_ARGS(inode)
 );
 
-/* Pages come into a file at @index. */
+/* Pages come into a file. */
 TRACE_EVENT(cramfs_insert,
-	TP_PROTO(const struct inode *inode, pgoff_t index, unsigned long pages),
-	TP_ARGS(inode, index, pages),
+	TP_PROTO(const struct inode *inode, struct folio *folio),
+	TP_ARGS(inode, folio),
 	TP_STRUCT__entry(
 		__field(dev_t, dev)
 		__field(u64, ino)
@@ -50,8 +50,8 @@ TRACE_EVENT(cramfs_insert,
 	TP_fast_assign(
 		__entry->dev = inode->i_sb->s_dev;
 		__entry->ino = inode->i_ino;
-		__entry->index = index;
-		__entry->pages = pages;
+		__entry->index = folio->index;
+		__entry->pages = folio_nr_pages(folio);
 	),
 	TP_printk("dev %d:%d ino %llu index %lu pages %lu", MAJOR(__entry->dev),
 		  MINOR(__entry->dev), __entry->ino, __entry->index, __entry->pages)
