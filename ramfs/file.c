@@ -271,7 +271,11 @@ static ssize_t write_folio(struct address_space *mapping, struct folio *folio, s
 
 	if (mapping_writably_mapped(mapping))
 		flush_dcache_folio(folio);
-	got = copy_folio_from_iter(folio, offset, want, from);
+	/* in one piece, where that needs no map of each page */
+	if (folio_test_large(folio) && !IS_ENABLED(CONFIG_HIGHMEM))
+		got = copy_from_iter(folio_address(folio) + offset, want, from);
+	else
+		got = copy_folio_from_iter(folio, offset, want, from);
 	flush_dcache_folio(folio);
 	return got ?: -EFAULT;
 }

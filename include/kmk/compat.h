@@ -499,6 +499,7 @@ static inline void folio_zero_segments(struct folio *folio, size_t start1, size_
 #define folio_contains(folio, i)		((folio)->index == (i))
 #define folio_page(folio, n)			(&(folio)->page + (n))
 #define page_folio(page)			((struct folio *)(page))
+#define folio_address(folio)			page_address(&(folio)->page)
 #define folio_file_page(folio, i)		(&(folio)->page)
 #define offset_in_folio(folio, pos)		offset_in_page(pos)
 #define folio_zero_segment(folio, start, end)	folio_zero_segments(folio, start, end, 0, 0)
