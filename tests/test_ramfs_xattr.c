@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "ramfs.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -188,14 +189,18 @@ struct acl {
 	struct acl_entry entries[8];
 };
 
+/* Little-endian on every machine. */
+#define ACL_VERSION(version) htole32(version)
+#define ACL_ENTRY(tag, perm, id) { htole16(tag), htole16(perm), htole32(id) }
+
 #define ACCESS "system.posix_acl_access"
 #define DEFAULT "system.posix_acl_default"
 
 static struct acl acl_of(int user, int named, uint32_t id, int group, int mask, int other)
 {
-	return (struct acl){ 2, {
-		{ 1, user, -1 }, { 2, named, id }, { 4, group, -1 }, { 16, mask, -1 },
-		{ 32, other, -1 },
+	return (struct acl){ ACL_VERSION(2), {
+		ACL_ENTRY(1, user, -1), ACL_ENTRY(2, named, id), ACL_ENTRY(4, group, -1),
+		ACL_ENTRY(16, mask, -1), ACL_ENTRY(32, other, -1),
 	} };
 }
 
@@ -203,8 +208,8 @@ static struct acl acl_of(int user, int named, uint32_t id, int group, int mask, 
 
 START_TEST(acl_access)
 {
-	struct acl acl = acl_of(7, 6, 65534, 0, 7, 0), got, trivial = { 2, {
-		{ 1, 6, -1 }, { 4, 4, -1 }, { 32, 4, -1 } } };
+	struct acl acl = acl_of(7, 6, 65534, 0, 7, 0), got, trivial = { ACL_VERSION(2), {
+		ACL_ENTRY(1, 6, -1), ACL_ENTRY(4, 4, -1), ACL_ENTRY(32, 4, -1) } };
 	char list[100];
 	pid_t pid;
 
@@ -230,8 +235,8 @@ START_TEST(acl_access)
 	/* chmod changes the mask */
 	ck_ok(chmod(F, 0640));
 	ck_assert_int_eq(getxattr(F, ACCESS, &got, sizeof(got)), ACL_BYTES);
-	ck_assert_int_eq(got.entries[3].perm, 4);
-	ck_assert_int_eq(got.entries[0].perm, 6);
+	ck_assert_int_eq(le16toh(got.entries[3].perm), 4);
+	ck_assert_int_eq(le16toh(got.entries[0].perm), 6);
 	pid = spawn();
 	if (!pid) {
 		drop_root();
@@ -248,7 +253,7 @@ START_TEST(acl_access)
 	ck_ok(removexattr(F, ACCESS));
 	ck_assert_int_eq(pages_used(), 0);
 	ck_errno(setxattr(F, DEFAULT, &acl, ACL_BYTES, 0), EACCES);
-	acl.version = 3;
+	acl.version = ACL_VERSION(3);
 	ck_errno(setxattr(F, ACCESS, &acl, ACL_BYTES, 0), EOPNOTSUPP);
 }
 END_TEST
@@ -266,8 +271,8 @@ START_TEST(acl_default)
 	close(ck_ok(open(MNT "/d/f", O_CREAT | O_RDWR, 0666)));
 	ck_assert_int_eq(stat_of(MNT "/d/f").st_mode & 0777, 0660);
 	ck_assert_int_eq(getxattr(MNT "/d/f", ACCESS, &got, sizeof(got)), ACL_BYTES);
-	ck_assert_int_eq(got.entries[3].perm, 6);
-	ck_assert_int_eq(got.entries[1].perm, 7);
+	ck_assert_int_eq(le16toh(got.entries[3].perm), 6);
+	ck_assert_int_eq(le16toh(got.entries[1].perm), 7);
 	ck_errno(getxattr(MNT "/d/f", DEFAULT, &got, sizeof(got)), ENODATA);
 	ck_ok(mkdir(MNT "/d/sub", 0777));
 	ck_assert_int_eq(getxattr(MNT "/d/sub", DEFAULT, &got, sizeof(got)), ACL_BYTES);
