@@ -562,7 +562,7 @@ static int __init kmk_irq_init(void)
 
 	init_irq_work(&wake_work, wake_readers);
 	ring.size = ring_size;
-	ring.slots = kvcalloc(ring_size, sizeof(*ring.slots), GFP_KERNEL);
+	ring.slots = kvcalloc(ring_size, sizeof(*ring.slots), GFP_KERNEL | __GFP_NOWARN);
 	if (!ring.slots) {
 		pr_err("no memory for %u events: give a smaller ring_size\n", ring_size);
 		return -ENOMEM;

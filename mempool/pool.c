@@ -412,7 +412,7 @@ struct kmk_pool *kmk_pool_create(const char *name, size_t block_size,
 	pool->area = take_area(area_size, flags);
 	if (!pool->area)
 		goto free_pool;
-	pool->links = kvmalloc_array(total_blocks, sizeof(*pool->links), GFP_KERNEL);
+	pool->links = kvmalloc_array(total_blocks, sizeof(*pool->links), GFP_KERNEL | __GFP_NOWARN);
 	if (!pool->links)
 		goto free_area;
 	pool->lists = alloc_percpu(struct pool_list);
