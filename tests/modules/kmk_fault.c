@@ -59,13 +59,13 @@ static void fault_pin(void)
 
 static void fault_use_after_free(void)
 {
-	char *p = kmalloc(100, GFP_KERNEL);
+	char *p = kmalloc(100, GFP_KERNEL), *stale = p;
 
 	if (!p)
 		return;
+	OPTIMIZER_HIDE_VAR(stale);
 	kfree(p);
-	OPTIMIZER_HIDE_VAR(p);
-	READ_ONCE(p[50]);
+	READ_ONCE(stale[50]);
 }
 
 static void fault_slab_bounds(void)
@@ -210,18 +210,19 @@ static irqreturn_t use_cookie(int irq, void *cookie)
 
 static void fault_shared_irq(void)
 {
-	int *cookie = kzalloc(sizeof(*cookie), GFP_KERNEL);
+	int *cookie = kzalloc(sizeof(*cookie), GFP_KERNEL), *stale = cookie;
 	unsigned int irq = 5;	/* of a second parallel port, which no test machine has */
 	int err;
 
 	if (!cookie)
 		return;
+	OPTIMIZER_HIDE_VAR(stale);
 	err = request_irq(irq, use_cookie, IRQF_SHARED, KBUILD_MODNAME, cookie);
 	kfree(cookie);
 	if (err)
 		pr_err("no line %u to share (%d)\n", irq, err);
 	else
-		free_irq(irq, cookie);
+		free_irq(irq, stale);
 }
 
 /* KCSAN */
