@@ -113,11 +113,11 @@ struct cramfs_inode {
 	union {
 		struct cramfs_dir dir;
 		char link[CRAMFS_INLINE_LINK];
+		KMK_INVALIDATE_LOCK	/* a file's */
 	};
 	struct hlist_head xattrs;
 	size_t xattr_bytes;		/* with those of the ACLs */
 	struct timespec64 btime;
-	KMK_INVALIDATE_LOCK
 	struct inode vfs_inode;
 };
 

@@ -896,7 +896,8 @@ START_TEST(memory_of_files)
 		ours = memory_of_file("cramfs", size);
 		theirs = memory_of_file("tmpfs", size);
 		ck_assert_int_gt(ours, size ? PAGE : 0);
-		ck_assert_int_le(ours, theirs);
+		/* what each processor keeps at hand differs by 1 % from run to run */
+		ck_assert_int_le(ours, theirs + theirs / 50);
 	}
 	ck_assert_int_eq(module_unload("kmk_ramfs"), 0);
 }

@@ -122,8 +122,7 @@ static void model_resize(struct model *m, off_t size)
 {
 	int i;
 
-	if (size == m->size)
-		return;
+	/* to the present size, too, it frees what lies beyond */
 	for (i = (size + PAGE - 1) / PAGE; i < PAGES; i++)
 		m->page[i] = false;
 	if (size < m->size)
