@@ -67,7 +67,7 @@ help:
 	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
-	@echo '  make lint          checkpatch, sparse and shellcheck'
+	@echo '  make lint          checkpatch, coccinelle and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
 

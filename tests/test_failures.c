@@ -256,6 +256,16 @@ static void open_each_step(const char *path)
 	fail_each_step(&victim);
 }
 
+/* Open the node, and make each call on the open file. */
+static void fail_each_call(const char *path, int flags, const struct victim *victims, int count)
+{
+	open_each_step(path);
+	fd = ck_ok(open(path, flags));
+	for (int i = 0; i < count; i++)
+		fail_each_step(&victims[i]);
+	ck_ok(close(fd));
+}
+
 /* kmk_echo */
 
 #define MESSAGE 3000
@@ -360,17 +370,9 @@ START_TEST(echo)
 	};
 
 	ck_assert_int_eq(module_load("kmk_echo", ""), 0);
-	open_each_step("/dev/echo");
-	fd = ck_ok(open("/dev/echo", O_RDWR));
-	for (int i = 0; i < COUNT(message); i++)
-		fail_each_step(&message[i]);
-	ck_ok(close(fd));
+	fail_each_call("/dev/echo", O_RDWR, message, COUNT(message));
 
-	open_each_step("/dev/echo_fifo");
-	fd = ck_ok(open("/dev/echo_fifo", O_RDWR | O_NONBLOCK));
-	for (int i = 0; i < COUNT(fifo); i++)
-		fail_each_step(&fifo[i]);
-	ck_ok(close(fd));
+	fail_each_call("/dev/echo_fifo", O_RDWR | O_NONBLOCK, fifo, COUNT(fifo));
 	ck_assert_int_eq(module_unload("kmk_echo"), 0);
 }
 END_TEST
@@ -424,11 +426,7 @@ START_TEST(proc)
 	};
 
 	ck_assert_int_eq(module_load("kmk_proc", "greeting= max_entries=1"), 0);
-	open_each_step("/proc/rust_proc");
-	fd = ck_ok(open("/proc/rust_proc", O_RDWR));
-	for (int i = 0; i < COUNT(victims); i++)
-		fail_each_step(&victims[i]);
-	ck_ok(close(fd));
+	fail_each_call("/proc/rust_proc", O_RDWR, victims, COUNT(victims));
 	ck_assert_int_eq(module_unload("kmk_proc"), 0);
 }
 END_TEST
@@ -488,12 +486,8 @@ START_TEST(irq)
 	};
 
 	ck_assert_int_eq(module_load("kmk_irq", "irq=-1"), 0);
-	open_each_step("/dev/irq_events");
-	fd = ck_ok(open("/dev/irq_events", O_RDONLY | O_NONBLOCK));
 	trigger = ck_ok(open(TRIGGER, O_WRONLY));
-	for (int i = 0; i < COUNT(victims); i++)
-		fail_each_step(&victims[i]);
-	ck_ok(close(fd));
+	fail_each_call("/dev/irq_events", O_RDONLY | O_NONBLOCK, victims, COUNT(victims));
 	ck_ok(close(trigger));
 	ck_assert_int_eq(module_unload("kmk_irq"), 0);
 }
@@ -566,11 +560,7 @@ START_TEST(syscall_ext)
 	};
 
 	ck_assert_int_eq(module_load("kmk_syscall", ""), 0);
-	open_each_step("/dev/syscall_ext");
-	fd = ck_ok(open("/dev/syscall_ext", O_RDWR));
-	for (int i = 0; i < COUNT(victims); i++)
-		fail_each_step(&victims[i]);
-	ck_ok(close(fd));
+	fail_each_call("/dev/syscall_ext", O_RDWR, victims, COUNT(victims));
 	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
 }
 END_TEST
@@ -707,11 +697,7 @@ START_TEST(mempool)
 	};
 
 	ck_assert_int_eq(module_load("kmk_mempool", ""), 0);
-	open_each_step("/dev/mempool");
-	fd = ck_ok(open("/dev/mempool", O_RDWR));
-	for (int i = 0; i < COUNT(victims); i++)
-		fail_each_step(&victims[i]);
-	ck_ok(close(fd));
+	fail_each_call("/dev/mempool", O_RDWR, victims, COUNT(victims));
 	ck_assert_int_eq(module_unload("kmk_mempool"), 0);
 }
 END_TEST
