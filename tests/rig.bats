@@ -34,6 +34,55 @@ setup() {
 	[[ $output == *"sysrq triggered crash"* ]]
 }
 
+# A QEMU that counts its boots, and has no initramfs for the first $1 of them:
+# such a kernel panics before any init.
+lame_qemu() {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cat > "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64" <<-END
+	#!/bin/bash
+	echo >> "$BATS_TEST_TMPDIR/boots"
+	if [ "\$(wc -l < "$BATS_TEST_TMPDIR/boots")" -le $1 ]; then
+		for word; do
+			shift
+			[[ \$word == */initramfs ]] && word=$BATS_TEST_TMPDIR/boots
+			set -- "\$@" "\$word"
+		done
+	fi
+	exec "$(command -v qemu-system-x86_64)" "\$@"
+	END
+	chmod 755 "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH
+}
+
+boots() {
+	wc -l < "$BATS_TEST_TMPDIR/boots"
+}
+
+@test "a kernel that dies before any init boots again, and that is told" {
+	lame_qemu 1
+	run "$vm" echo hello
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(boots)" -eq 2 ]
+	[[ $output == "# The kernel died before"*"boots again"*hello ]]
+}
+
+@test "a kernel that dies before any init twice has panicked" {
+	lame_qemu 2
+	run "$vm" echo hello
+	[ "$status" -eq 4 ]
+	[ "$(boots)" -eq 2 ]
+	[[ $output == *"# vm: the kernel panicked:"*"Unable to mount root fs"* ]]
+	[[ $output != *hello* ]]
+}
+
+@test "a kernel that dies later does not boot again" {
+	lame_qemu 0
+	run "$vm" sh -c 'echo c > /proc/sysrq-trigger'
+	[ "$status" -eq 4 ]
+	[ "$(boots)" -eq 1 ]
+}
+
 @test "a machine that hangs: exit status 5 after the time given" {
 	run "$vm" -t 60 sh -c 'echo before; while :; do sleep 1; done'
 	[ "$status" -eq 5 ]
