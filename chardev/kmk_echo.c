@@ -367,8 +367,10 @@ static void queue_clear(struct echo_device *dev)
 static size_t queue_copy_out(struct echo_queue *queue, size_t n, struct iov_iter *to)
 {
 	size_t first = min(n, capacity - queue->head);
-	size_t copied = copy_to_iter_nofault(queue->dev.data + queue->head, first, to);
+	size_t copied;
 
+	lockdep_assert_held(&queue->dev.lock);
+	copied = copy_to_iter_nofault(queue->dev.data + queue->head, first, to);
 	if (copied == first && n > first)
 		copied += copy_to_iter_nofault(queue->dev.data, n - first, to);
 	return copied;
@@ -380,6 +382,7 @@ static size_t queue_copy_in(struct echo_queue *queue, size_t n, struct iov_iter 
 	size_t tail = queue->head + queue->dev.length;
 	size_t first, copied;
 
+	lockdep_assert_held(&queue->dev.lock);
 	if (tail >= capacity)
 		tail -= capacity;
 	first = min(n, capacity - tail);

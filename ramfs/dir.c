@@ -131,6 +131,7 @@ static void dir_replace(struct dentry *old, struct dentry *dentry)
 {
 	struct cramfs_chunk *chunk = old->d_fsdata;
 
+	lockdep_assert_held_write(&d_inode(old->d_parent)->i_rwsem);
 	dentry->d_time = old->d_time;
 	dentry->d_fsdata = chunk;
 	*chunk_slot(chunk, dentry->d_time) = dentry;
@@ -138,6 +139,8 @@ static void dir_replace(struct dentry *old, struct dentry *dentry)
 
 static void dir_exchange(struct dentry *a, struct dentry *b)
 {
+	lockdep_assert_held_write(&d_inode(a->d_parent)->i_rwsem);
+	lockdep_assert_held_write(&d_inode(b->d_parent)->i_rwsem);
 	swap(a->d_time, b->d_time);
 	swap(a->d_fsdata, b->d_fsdata);
 	*chunk_slot(a->d_fsdata, a->d_time) = a;
