@@ -17,7 +17,7 @@ tested() {
 }
 
 # Test programs of what has no page with errnos.
-pageless='failures kmk lifetime minimal modules security'
+pageless='failures kmk kunit lifetime minimal modules security'
 
 # Errors of loading and unloading, which are alike for all modules.
 common=man/kmodkit.7
