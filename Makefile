@@ -45,7 +45,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
-	check-debug check-fs coverage record modules-for lint bench bench-programs dkms dkms-source deb
+	check-debug check-fs check-upgrade coverage record modules-for lint bench bench-programs dkms dkms-source deb
 
 all: modules
 
@@ -68,6 +68,7 @@ help:
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
+	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root), some 20 minutes'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
@@ -203,6 +204,12 @@ check-fs:
 	+@$(MAKE) --no-print-directory $(BUILD)/tests/test_ramfs_random
 	@tests/in-vm $(KERNEL) -r 2048 -t 3600 -p stress-ng -p fio -p dbench \
 		-f /usr/share/dbench/client.txt -f $(BUILD)/tests/test_ramfs_random tests/vm/check-fs
+
+# The root directories have files of many users, which only root can make.
+check-upgrade:
+	@test "$$(id -u)" -eq 0 || { echo 'kmodkit: check-upgrade wants root: sudo make check-upgrade' >&2; exit 1; }
+	@tests/setup check-upgrade
+	@prove --timer --failures --comments --exec 'bats --tap' tests/debian/*.bats
 
 lint: setup-check
 	@tests/lint
