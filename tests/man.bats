@@ -11,7 +11,7 @@ tested() {
 	irq man/irq_events.4
 	mempool man/mempool.4
 	proc man/rust_proc.5
-	ramfs,ramfs_data,ramfs_labels,ramfs_names,ramfs_random,ramfs_xattr man/cramfs.5
+	ramfs,ramfs_data,ramfs_labels,ramfs_names,ramfs_overlay,ramfs_random,ramfs_xattr man/cramfs.5
 	syscall man/syscall_ext.4
 	END
 }
