@@ -14,14 +14,14 @@
 static void block_of_an_address(struct kunit *test)
 {
 	static char area[64];
-	struct mem_block blocks[] = {
+	static struct mem_block blocks[] = {
 		{ .start = area, .info.size = 1 },
 		{ .start = area + 1, .info.size = 30 },
 		{ .start = area + 31, .info.size = 17 },
 		/* a gap of one byte */
 		{ .start = area + 49, .info.size = 8 },
 	};
-	struct kmk_mem mem = { .blocks = RB_ROOT };
+	static struct kmk_mem mem = { .blocks = RB_ROOT };
 	size_t i, at;
 
 	spin_lock_init(&mem.lock);

@@ -75,7 +75,7 @@ static void amount_is_parsed(struct kunit *test)
 	}
 }
 
-/* What a mount tells of an option goes nowhere. */
+/* What a mount tells of an option goes to its own log. */
 static void make_context(struct kunit *test, struct fs_context *fc)
 {
 	*fc = (struct fs_context) {
@@ -83,6 +83,16 @@ static void make_context(struct kunit *test, struct fs_context *fc)
 	};
 	KUNIT_ASSERT_NOT_NULL(test, fc->log.log);
 	fc->log.log->usage = (refcount_t)REFCOUNT_INIT(1);
+}
+
+static void free_messages(struct fs_context *fc)
+{
+	struct fc_log *log = fc->log.log;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(log->buffer); i++)
+		if (log->need_free & BIT(i))
+			kfree(log->buffer[i]);
 }
 
 static void size_becomes_pages(struct kunit *test)
@@ -107,6 +117,7 @@ static void size_becomes_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages, (s64)(S64_MAX / PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, parse_size(&fc, "9223372036854771712", &pages), -EINVAL);
 	KUNIT_EXPECT_EQ(test, pages, (s64)(S64_MAX / PAGE_SIZE));
+	free_messages(&fc);
 }
 
 static void inodes_have_no_percents(struct kunit *test)
@@ -124,6 +135,7 @@ static void inodes_have_no_percents(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parse_inodes(&fc, "9223372036854775807", &inodes), -EINVAL);
 	KUNIT_EXPECT_EQ(test, parse_inodes(&fc, "5%", &inodes), -EINVAL);
 	KUNIT_EXPECT_EQ(test, inodes, S64_MAX - 1);
+	free_messages(&fc);
 }
 
 static void limit_is_exact(struct kunit *test)
