@@ -321,12 +321,17 @@ static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter 
 	return got;
 }
 
+/* An error counts only with @single: else a page may be there that needs no memory. */
 static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, bool single)
 {
 	struct address_space *mapping = inode->i_mapping;
-	struct folio *folio = find_folio(mapping, pos >> PAGE_SHIFT);
+	pgoff_t index = pos >> PAGE_SHIFT;
+	struct folio *folio = NULL;
 	ssize_t got;
 
+	/* behind so many pages there is none, unless there are holes: then no new one gets in */
+	if (single || index != READ_ONCE(mapping->nrpages))
+		folio = find_folio(mapping, index);
 	if (!folio)
 		return write_new_folio(inode, pos, from,
 				       single ? 0 : write_order(mapping, pos,
@@ -347,7 +352,7 @@ static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
 		zero_tail(inode);
 	for (;;) {
 		got = write_some(inode, iocb->ki_pos, from, single);
-		if (got == -EAGAIN) {
+		if (got == -EAGAIN || (got < 0 && !single)) {
 			single = true;
 			continue;
 		}

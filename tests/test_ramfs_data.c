@@ -195,6 +195,31 @@ START_TEST(sparse)
 }
 END_TEST
 
+/* What is there already can be written again when nothing is left, also behind a hole. */
+START_TEST(rewrite_at_the_limit)
+{
+	char mixed[3 * PAGE];
+
+	ck_assert_int_eq(cramfs_remount("size=8k"), 0);
+	put(PAGE, 'a', PAGE);
+	put(2 * PAGE, 'b', PAGE);
+	put(PAGE, 'c', PAGE);
+	put(2 * PAGE, 'd', PAGE);
+	put(2 * PAGE + 10, 'e', 10);
+	ck_bytes(0, 0, PAGE);
+	ck_bytes(PAGE, 'c', PAGE);
+	ck_bytes(2 * PAGE, 'd', 10);
+	ck_bytes(2 * PAGE + 10, 'e', 10);
+	ck_bytes(2 * PAGE + 20, 'd', PAGE - 20);
+	memset(mixed, 'f', sizeof(mixed));
+	ck_assert_int_eq(pwrite(fd, mixed, sizeof(mixed), PAGE), 2 * PAGE);
+	ck_errno(pwrite(fd, mixed, PAGE, 0), ENOSPC);
+	ck_errno(pwrite(fd, BAD_POINTER, PAGE, 2 * PAGE), EFAULT);
+	ck_bytes(PAGE, 'f', 2 * PAGE);
+	ck_assert_int_eq(pages_of(), 2);
+}
+END_TEST
+
 /* The last pages that a file can have, where an end no longer fits into a loff_t. */
 START_TEST(largest)
 {
@@ -1026,6 +1051,7 @@ int main(void)
 	tcase_add_test(tc, edges);
 	tcase_add_test(tc, vectors_and_faults);
 	tcase_add_test(tc, sparse);
+	tcase_add_test(tc, rewrite_at_the_limit);
 	tcase_add_test(tc, largest);
 	tcase_add_test(tc, seek);
 	tcase_add_test(tc, truncate_);
