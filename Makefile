@@ -147,12 +147,17 @@ setup-check:
 setup-check-arches: setup-check
 	@tests/setup check-arches
 
-tests: tools $(TESTS) $(PROGRAM32)
+tests: tools $(TESTS) $(PROGRAM32) $(BUILD)/tests/selinux.policy
 
 $(BUILD)/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -Itests -static -o $@ \
 		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
+
+# Of a version that every kernel reads.
+$(BUILD)/tests/selinux.policy: tests/selinux.conf
+	@mkdir -p $(@D)
+	checkpolicy -U allow -c 30 -o $@ $<
 
 $(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	@mkdir -p $(@D)

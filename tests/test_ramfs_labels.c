@@ -2,30 +2,64 @@
 /*
  * kmk_ramfs: the label that a security module gives each new file.
  *
- * Smack gives every file the label of the process that makes it, and forgets
- * nothing on its way; it needs a kernel that has it, booted with lsm=smack.
+ * Smack gives every file the label of the process that makes it; SELinux has to
+ * be told by a policy, tests/selinux.conf. They need a kernel that has the one or
+ * the other, booted with lsm=smack,selinux.
  */
 #define _GNU_SOURCE
 #include "ramfs.h"
 
 #include <sys/xattr.h>
 
-#define ATTRIBUTE "security.SMACK64"
-#define LABEL "Kmodkit"
+#define SMACK "/sys/fs/smackfs"
+#define SELINUX "/sys/fs/selinux"
+#define POLICY "/tests/selinux.policy"
 #define FILE_ MNT "/file"
+
+static const char *attribute;
+static const char *label;
+static size_t label_size;	/* as the module tells it */
+
+static void use_smack(void)
+{
+	attribute = "security.SMACK64";
+	label = "Kmodkit";
+	label_size = strlen(label);
+	ck_assert_int_eq(spew("/proc/self/attr/current", label), 0);
+}
+
+/* A policy is taken in one write. */
+static void use_selinux(void)
+{
+	char policy[4096];
+	int fd = ck_ok(open(POLICY, O_RDONLY | O_CLOEXEC));
+	ssize_t size = ck_ok(read(fd, policy, sizeof(policy)));
+
+	close(fd);
+	attribute = "security.selinux";
+	label = "kernel_u:object_r:kmodkit_t";
+	label_size = strlen(label) + 1;
+	mount("none", SELINUX, "selinuxfs", 0, NULL);
+	fd = ck_ok(open(SELINUX "/load", O_WRONLY | O_CLOEXEC));
+	ck_assert_int_eq(write(fd, policy, size), size);
+	close(fd);
+}
 
 static void label_up(void)
 {
+	if (exists(SMACK))
+		use_smack();
+	else
+		use_selinux();
 	cramfs_up();
-	ck_assert_int_eq(spew("/proc/self/attr/current", LABEL), 0);
 }
 
 static void ck_labelled(const char *path)
 {
-	char label[64];
+	char is[64];
 
-	ck_assert_int_eq(lgetxattr(path, ATTRIBUTE, label, sizeof(label)), strlen(LABEL));
-	ck_assert_mem_eq(label, LABEL, strlen(LABEL));
+	ck_assert_int_eq(lgetxattr(path, attribute, is, sizeof(is)), label_size);
+	ck_assert_mem_eq(is, label, label_size);
 }
 
 /* Each way to make a file. */
@@ -83,8 +117,8 @@ START_TEST(listed)
 	char names[64];
 
 	make_file();
-	ck_assert_int_eq(listxattr(FILE_, names, sizeof(names)), sizeof(ATTRIBUTE));
-	ck_assert_str_eq(names, ATTRIBUTE);
+	ck_assert_int_eq(listxattr(FILE_, names, sizeof(names)), strlen(attribute) + 1);
+	ck_assert_str_eq(names, attribute);
 }
 END_TEST
 
@@ -124,13 +158,13 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, label_up, cramfs_down);
 	tcase_set_timeout(tc, 60);
-	if (exists("/sys/fs/smackfs")) {
+	if (exists(SMACK) || exists(SELINUX)) {
 		tcase_add_loop_test(tc, each_kind, 0, sizeof(makers) / sizeof(*makers));
 		tcase_add_test(tc, listed);
 		tcase_add_test(tc, renamed);
 		tcase_add_test(tc, no_room);
 	} else {
-		skip_test("labels", "this kernel has no Smack");
+		skip_test("labels", "this kernel has neither Smack nor SELinux");
 	}
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
