@@ -68,7 +68,7 @@ help:
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
-	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root), some 20 minutes'
+	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'

@@ -26,7 +26,7 @@ setup_file() {
 }
 
 install() {
-	run in_root "$root" apt-get -q -y -o APT::Install-Recommends=false install "$@"
+	run in_root "$root" apt-get -q -y -o Dpkg::Use-Pty=0 install "$@"
 	echo "$output"
 }
 
