@@ -44,7 +44,7 @@ boot() {
 	cp "$root/boot/initrd.img-$release" "$dir/initrd.img"
 	truncate -s 4G "$image"
 	mke2fs -q -t ext4 -d "$root" "$image"
-	run "$top/tests/vm/run" -k "$dir" -d "$image" -r 1024 -t 900 "$@"
+	run "$top/tests/vm/run" -k "$dir" -d "$image" -r 1024 -t 2400 "$@"
 	rm "$image"
 	echo "$output"
 }
