@@ -89,8 +89,24 @@ static unsigned long long free_memory(void)
 	bench_die("/proc/meminfo");
 }
 
+/*
+ * What a truncation frees, the kernel keeps for the processor, or until nobody
+ * reads it any more. Have all of it given back, or the next phase pays for that.
+ */
+static void settle(void)
+{
+	int fd = must(open("/proc/sys/vm/stat_refresh", O_WRONLY));
+	unsigned int i;
+
+	usleep(100000);
+	for (i = 0; i < 64; i++)
+		must(write(fd, "1", 1));
+	close(fd);
+}
+
 static void enter(const char *dir)
 {
+	settle();
 	must(mkdir(dir, 0755));
 	must(chdir(dir));
 }
@@ -191,21 +207,6 @@ static void small_phase(void)
 	for_each_file(i)
 		must(unlink(names[i]));
 	leave("small");
-}
-
-/*
- * What a truncation frees, the kernel keeps for the processor, or until nobody
- * reads it any more. Have all of it given back, or the next phase pays for that.
- */
-static void settle(void)
-{
-	int fd = must(open("/proc/sys/vm/stat_refresh", O_WRONLY));
-	unsigned int i;
-
-	usleep(100000);
-	for (i = 0; i < 64; i++)
-		must(write(fd, "1", 1));
-	close(fd);
 }
 
 static int big_file(void)
