@@ -37,6 +37,7 @@ prefix ?= /usr/local
 BENCH_PROGRAMS := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 UAPI := $(wildcard include/uapi/kmodkit/*.h)
+FUZZ := $(BUILD)/tests/fuzz
 # None where there is no compiler for such.
 PROGRAM32 := $(BUILD)/tests/program32
 BATS := $(wildcard tests/*.bats)
@@ -45,7 +46,8 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb tools install-tools tests demo shell check check-kernels check-arches \
-	check-debug check-fs check-upgrade coverage record modules-for lint bench bench-programs dkms dkms-source deb
+	check-debug check-fs check-upgrade coverage fuzz record modules-for lint bench bench-programs \
+	dkms dkms-source deb
 
 all: modules
 
@@ -67,6 +69,7 @@ help:
 	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
+	@echo '  make fuzz          random programs of system calls, for a while (SECONDS=$(SECONDS))'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
 	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
@@ -147,7 +150,7 @@ setup-check:
 setup-check-arches: setup-check
 	@tests/setup check-arches
 
-tests: tools $(TESTS) $(PROGRAM32) $(BUILD)/tests/selinux.policy
+tests: tools $(TESTS) $(FUZZ) $(PROGRAM32) $(BUILD)/tests/selinux.policy
 
 $(BUILD)/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 	@mkdir -p $(@D)
@@ -158,6 +161,11 @@ $(BUILD)/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 $(BUILD)/tests/selinux.policy: tests/selinux.conf
 	@mkdir -p $(@D)
 	checkpolicy -U allow -c 30 -o $@ $<
+
+$(FUZZ): tests/fuzz/fuzz.c tests/fuzz/calls.h $(UAPI)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Iinclude/uapi -static \
+		-o $@ $< -pthread
 
 $(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	@mkdir -p $(@D)
@@ -198,6 +206,14 @@ check-debug:
 		again=; [ $$kernel = $${kernel%-kcsan} ] || again='$(CONCURRENT:%=$(BUILD)/tests/test_%)'; \
 		tests/in-vm $$kernel --prove -j $(JOBS) tests/checkers.bats $(TESTS) $$again || status=1; \
 	done; exit $$status
+
+# How long to fuzz.
+SECONDS := 300
+
+fuzz:
+	@tests/setup check-debug
+	+@$(MAKE) --no-print-directory $(FUZZ)
+	@tests/fuzz/run $(KERNEL) $(SECONDS)
 
 coverage:
 	@tests/setup coverage

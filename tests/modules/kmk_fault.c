@@ -12,11 +12,13 @@
 #include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -28,6 +30,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timer.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <kmk/version.h>
@@ -251,6 +254,51 @@ static void fault_race(void)
 			kthread_stop(threads[i]);
 }
 
+/*
+ * The fuzzer: behind four numbers that must be right lies a use after free. Only who
+ * sees that one more of them is right finds the way before long.
+ */
+static bool right(u8 step, u8 wanted)
+{
+	return READ_ONCE(step) / 16 == wanted;
+}
+
+static ssize_t maze_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	u8 steps[4];
+
+	if (size != sizeof(steps) || copy_from_user(steps, from, sizeof(steps)))
+		return -EINVAL;
+	if (!right(steps[0], 3))
+		return -E2BIG;
+	if (!right(steps[1], 14))
+		return -EDOM;
+	if (!right(steps[2], 9))
+		return -ERANGE;
+	if (!right(steps[3], 6))
+		return -EBADMSG;
+	fault_use_after_free();
+	return size;
+}
+
+static const struct file_operations maze_fops = {
+	.owner = THIS_MODULE,
+	.write = maze_write,
+};
+
+static struct miscdevice maze = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = KBUILD_MODNAME,
+	.fops = &maze_fops,
+};
+
+static bool maze_is_there;
+
+static void fault_maze(void)
+{
+	maze_is_there = !misc_register(&maze);
+}
+
 static const struct {
 	const char *name;
 	void (*commit)(void);
@@ -271,6 +319,7 @@ static const struct {
 	{ "leak", fault_leak },
 	{ "shared_irq", fault_shared_irq },
 	{ "race", fault_race },
+	{ "maze", fault_maze },
 };
 
 static int __init fault_init(void)
@@ -289,6 +338,8 @@ static int __init fault_init(void)
 
 static void __exit fault_exit(void)
 {
+	if (maze_is_there)
+		misc_deregister(&maze);
 }
 
 module_init(fault_init);
