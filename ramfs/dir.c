@@ -15,6 +15,7 @@
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -222,9 +223,10 @@ const struct file_operations cramfs_dir_operations = {
 /* Names */
 
 /*
- * What is looked up here is not there. Nobody is going to find it in the dcache
- * either: to ask again costs less than to remember, and who makes the name brings
- * it into the dcache together with its inode.
+ * What is looked up here is not there. Who is going to make the name brings it into
+ * the dcache, together with its inode. Others may want to find it there as long as
+ * they hold it, as overlayfs does; nobody later: to ask again costs less than to
+ * remember.
  */
 static struct dentry *cramfs_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
@@ -232,6 +234,8 @@ static struct dentry *cramfs_lookup(struct inode *dir, struct dentry *dentry, un
 		return ERR_PTR(-ENAMETOOLONG);
 	/* nor what once was there */
 	dentry->d_flags |= DCACHE_DONTCACHE;
+	if (!(flags & (LOOKUP_CREATE | LOOKUP_RENAME_TARGET)))
+		d_add(dentry, NULL);
 	return NULL;
 }
 

@@ -19,6 +19,8 @@ static void overlay_mount(void)
 
 static void up(void)
 {
+	/* that of a test that failed */
+	umount2(MERGED, MNT_DETACH);
 	cramfs_up();
 	ck_assert_int_eq(cramfs_remount("size=1m,nr_inodes=1000"), 0);
 	ck_ok(mkdir(LOWER, 0755));
