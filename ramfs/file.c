@@ -321,7 +321,6 @@ static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter 
 	return got;
 }
 
-/* An error counts only with @single: else a page may be there that needs no memory. */
 static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, bool single)
 {
 	struct address_space *mapping = inode->i_mapping;
@@ -329,13 +328,18 @@ static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from
 	struct folio *folio = NULL;
 	ssize_t got;
 
-	/* behind so many pages there is none, unless there are holes: then no new one gets in */
+	/* behind so many pages there is none, unless there are holes */
 	if (single || index != READ_ONCE(mapping->nrpages))
 		folio = find_folio(mapping, index);
-	if (!folio)
-		return write_new_folio(inode, pos, from,
-				       single ? 0 : write_order(mapping, pos,
-								iov_iter_count(from)));
+	if (!folio) {
+		got = write_new_folio(inode, pos, from,
+				      single ? 0 : write_order(mapping, pos,
+							       iov_iter_count(from)));
+		/* what is there can be written to, also without room for anything new */
+		if (got < 0 && next_page(mapping, index, index + 1) == index)
+			got = -EAGAIN;
+		return got;
+	}
 	got = write_folio(mapping, folio, offset_in_folio(folio, pos), from);
 	folio_put(folio);
 	return got;
@@ -352,7 +356,7 @@ static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
 		zero_tail(inode);
 	for (;;) {
 		got = write_some(inode, iocb->ki_pos, from, single);
-		if (got == -EAGAIN || (got < 0 && !single)) {
+		if (got == -EAGAIN) {
 			single = true;
 			continue;
 		}
