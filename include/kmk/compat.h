@@ -15,6 +15,15 @@
 #error "kmodkit needs Linux 5.10 or newer"
 #endif
 
+/*
+ * 6.9: a kernel that gcc built finds per-CPU data by named address spaces, and
+ * clang leaves the segment out where such data is an operand of assembly: what it
+ * builds for that kernel writes to wild addresses.
+ */
+#if defined(__clang__) && defined(CONFIG_CC_IS_GCC) && defined(CONFIG_CC_HAS_NAMED_AS)
+#error "this kernel was built with gcc, and clang cannot build modules for it: leave LLVM=1 out"
+#endif
+
 /* Interrupts */
 
 #include <linux/irq_work.h>
