@@ -163,19 +163,23 @@ on cramfs"* && $output == *"loaded: 7"* && $output == *"left: 0"* ]]
 	[ "$(installed "$cloud")" -eq 7 ]
 }
 
-@test "apt purges them on the kernel that runs them: nothing stays, on no kernel" {
-	boot "$new" bash -ec '
-		rm /etc/modules-load.d/kmodkit.conf /etc/modprobe.d/kmodkit.conf
-		apt-get -q -y purge kmodkit-dkms kmodkit-utils
-		modprobe -r -a kmk_echo kmk_proc
-		dpkg --audit
-		echo "dkms: $(dkms status)."
-		find / -xdev \( -name "kmk_*" -o -name "*kmodkit*" -o -name "*cramfs.5*" \) -print
-		grep -l kmk_ /lib/modules/*/modules.* || true
-		find /lib/modules -type d -name dkms
-		echo "gone from $(ls -d /lib/modules/* | wc -l) kernels"'
+@test "apt purges them: nothing stays, of no kernel, and the new one does not miss them" {
+	rm "$root"/etc/{modules-load.d,modprobe.d}/kmodkit.conf
+	in_root "$root" dpkg -L kmodkit-dkms kmodkit-utils > "$BATS_TEST_TMPDIR/files"
+	run in_root "$root" apt-get -q -y -o Dpkg::Use-Pty=0 purge kmodkit-dkms kmodkit-utils
+	echo "$output"
 	[ "$status" -eq 0 ]
-	[[ $output == *"dkms: ."* ]]
-	[[ ${output##*"dkms: ."} == "
-gone from 4 kernels"* ]]
+	consistent "$root"
+	[ -z "$(in_root "$root" dkms status)" ]
+	while read -r file; do
+		[ -d "$root/$file" ] || [ ! -e "$root/$file" ]
+	done < "$BATS_TEST_TMPDIR/files"
+	left=$(in_root "$root" find / -xdev \( -name 'kmk_*' -o -name '*kmodkit*' \) -print
+		find "$root/lib/modules" -type d -path '*/updates/*')
+	echo "$left"
+	[ -z "$left" ]
+	[ "$(find "$root"/lib/modules/*/modules.dep | wc -l)" -eq 4 ]
+	run ! grep -l kmk_ "$root"/lib/modules/*/modules.*
+	boot "$new" bash -c 'modprobe -v kmk_echo; ls /dev/echo'
+	[[ $output == *"Module kmk_echo not found"* && $output == *"cannot access '/dev/echo'"* ]]
 }
