@@ -73,25 +73,10 @@ static unsigned int list(void)
 	return entries;
 }
 
-/* In bytes; the pages that a processor holds back are too few to matter here. */
-static unsigned long long free_memory(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long long kilobytes;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemFree: %llu", &kilobytes) == 1) {
-			fclose(file);
-			return kilobytes * 1024;
-		}
-	}
-	bench_die("/proc/meminfo");
-}
-
 /*
  * What a truncation frees, the kernel keeps for the processor, or until nobody
- * reads it any more. Have all of it given back, or the next phase pays for that.
+ * reads it any more. Have all of it given back, or the next phase pays for that,
+ * and it counts as memory that this one took.
  */
 static void settle(void)
 {
@@ -102,6 +87,24 @@ static void settle(void)
 	for (i = 0; i < 64; i++)
 		must(write(fd, "1", 1));
 	close(fd);
+}
+
+/* In bytes. */
+static unsigned long long free_memory(void)
+{
+	unsigned long long kilobytes;
+	char line[128];
+	FILE *file;
+
+	settle();
+	file = fopen("/proc/meminfo", "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "MemFree: %llu", &kilobytes) == 1) {
+			fclose(file);
+			return kilobytes * 1024;
+		}
+	}
+	bench_die("/proc/meminfo");
 }
 
 static void enter(const char *dir)
