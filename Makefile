@@ -154,7 +154,7 @@ tests: tools $(TESTS) $(FUZZ) $(PROGRAM32) $(BUILD)/tests/selinux.policy
 
 $(BUILD)/tests/%: tests/%.c tests/kmktest.c tests/kmktest.h $(UAPI)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -Itests -static -o $@ \
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Iinclude -Iinclude/uapi -Itests -static -o $@ \
 		$< tests/kmktest.c -lcheck -lsubunit -luring -lm -lrt -pthread
 
 # Of a version that every kernel reads.

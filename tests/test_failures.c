@@ -671,7 +671,7 @@ static void block_read(struct outcome *outcome)
 
 static void block_map(struct outcome *outcome)
 {
-	TRY(outcome, mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, block));
+	TRY(outcome, (intptr_t)mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, block));
 	map = (void *)(uintptr_t)outcome->ret;
 }
 
@@ -1057,7 +1057,7 @@ static void map_before(void)
 
 static void map_call(struct outcome *outcome)
 {
-	TRY(outcome, mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	TRY(outcome, (intptr_t)mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	map = (void *)(uintptr_t)outcome->ret;
 }
 
