@@ -34,8 +34,8 @@ setup() {
 	[[ $output == *"sysrq triggered crash"* ]]
 }
 
-# A QEMU that counts its boots, and has no initramfs for the first $1 of them:
-# such a kernel panics before any init.
+# A QEMU that counts its boots, and for the first $1 of them has no initramfs, so that
+# the kernel panics before any init, or is given the option $2.
 lame_qemu() {
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	cat > "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64" <<-END
@@ -44,9 +44,10 @@ lame_qemu() {
 	if [ "\$(wc -l < "$BATS_TEST_TMPDIR/boots")" -le $1 ]; then
 		for word; do
 			shift
-			[[ \$word == */initramfs ]] && word=$BATS_TEST_TMPDIR/boots
+			[[ \$word == */initramfs && -z "${2:-}" ]] && word=$BATS_TEST_TMPDIR/boots
 			set -- "\$@" "\$word"
 		done
+		set -- "\$@" ${2:-}
 	fi
 	exec "$(command -v qemu-system-x86_64)" "\$@"
 	END
@@ -61,6 +62,15 @@ boots() {
 @test "a kernel that dies before any init boots again, and that is told" {
 	lame_qemu 1
 	run "$vm" echo hello
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(boots)" -eq 2 ]
+	[[ $output == "# The kernel died before"*"boots again"*hello ]]
+}
+
+@test "a kernel that hangs before any init boots again, and that is told" {
+	lame_qemu 1 -S
+	run "$vm" -t 60 echo hello
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(boots)" -eq 2 ]
