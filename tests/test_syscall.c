@@ -523,7 +523,7 @@ START_TEST(bad_addresses)
 	ck_errno(custom_syscall(fd, BAD_POINTER), EFAULT);
 	ck_errno(custom_syscall(fd, (void *)-1L), EFAULT);
 	ck_errno(custom_syscall(fd, (void *)-4096L), EFAULT);
-	ck_errno(custom_syscall(fd, (void *)(1UL << 63)), EFAULT);	/* the kernel's half */
+	ck_errno(custom_syscall(fd, (void *)LONG_MIN), EFAULT);	/* of 64 bits: the kernel's half */
 	/* just enough, one byte less, and a result that cannot be written */
 	edge = buffer_before_hole(sizeof(*data));
 	data = (void *)edge;
