@@ -93,7 +93,7 @@ files() {
 	make_root "$BATS_TEST_TMPDIR/chroot" "$tar"
 	run piuparts --existing-chroot="$BATS_TEST_TMPDIR/chroot" --hard-link --keep-sources-list \
 		--distribution="$suite" --no-eatmydata --no-upgrade-test --install-remove-install \
-		--ignore=/var/lib/dkms/mok.key --ignore=/var/lib/dkms/mok.pub --ignore=/var/cache/debconf/tmp.ci \
+		--ignore=/var/lib/dkms/mok.key --ignore=/var/lib/dkms/mok.pub --ignore=/var/cache/debconf/tmp.ci/ \
 		"$deb"/kmodkit-{dkms,utils}_*.deb
 	echo "$output"
 	[ "$status" -eq 0 ]
