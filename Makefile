@@ -69,7 +69,7 @@ help:
 	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
-	@echo '  make fuzz          random programs of system calls, for a while (SECONDS=$(SECONDS))'
+	@echo '  make fuzz          random programs of system calls, guided by what they reach (SECONDS=$(SECONDS))'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
 	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
@@ -210,6 +210,7 @@ check-debug:
 # How long to fuzz.
 SECONDS := 300
 
+fuzz: KERNEL := 6.1-kasan
 fuzz:
 	@tests/setup check-debug
 	+@$(MAKE) --no-print-directory $(FUZZ)

@@ -6,6 +6,7 @@
  * KCOV it goes on blindly.
  *
  * Usage: fuzz [CORPUS...]     look for faults: KMK_FUZZ_SECONDS (60), KMK_SEED;
+ *                             KMK_FUZZ_GROUP=irq keeps to the calls of one group;
  *                             KMK_FUZZ_KEEP=1 prints what reached code that CORPUS does not
  *        fuzz -r FILE [N]     run the programs in FILE N times (1)
  *        fuzz -c FILE         print the first program in FILE as C
@@ -258,6 +259,17 @@ static void ignore(int signal)
 	(void)signal;
 }
 
+/* Where one call ends and the next begins is no edge. */
+static void end_trace_of_call(void)
+{
+	unsigned long n = __atomic_load_n(&trace[0], __ATOMIC_RELAXED);
+
+	if (n + 1 < TRACE_SIZE) {
+		trace[n + 1] = 0;
+		__atomic_store_n(&trace[0], n + 1, __ATOMIC_RELAXED);
+	}
+}
+
 static void run_op(const struct program *program, unsigned int i)
 {
 	const struct op *op = &program->ops[i];
@@ -271,6 +283,15 @@ static void run_op(const struct program *program, unsigned int i)
 	ret = syscall(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
 	if (call->returns_file && ret >= 0)
 		files[op->slot % SLOTS] = ret;
+}
+
+static void run_ops(const struct program *program)
+{
+	for (unsigned int i = 0; i < program->count; i++) {
+		run_op(program, i);
+		if (trace)
+			end_trace_of_call();
+	}
 }
 
 static void *run_second_half_first(void *argument)
@@ -386,12 +407,10 @@ static void run(const struct program *program)
 	fill_memory();
 	if (trace)
 		__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < program->count; i++)
-		run_op(program, i);
+	run_ops(program);
 	if (program->race &&
 	    !pthread_create(&thread, NULL, run_second_half_first, (void *)program)) {
-		for (unsigned int i = 0; i < program->count; i++)
-			run_op(program, i);
+		run_ops(program);
 		pthread_join(thread, NULL);
 	}
 	clean_up();
@@ -728,17 +747,24 @@ static void remove_op(struct program *program, unsigned int at)
 		(program->count - at) * sizeof(program->ops[0]));
 }
 
+static enum group only_group = ANY;
+
+static enum group any_group(void)
+{
+	return only_group == ANY ? below(GROUPS) : only_group;
+}
+
 static enum group group_of(const struct program *program)
 {
 	for (unsigned int i = 0; i < program->count; i++)
 		if (calls[program->ops[i].call].group != ANY)
 			return calls[program->ops[i].call].group;
-	return below(GROUPS);
+	return any_group();
 }
 
 static void random_program(struct program *program)
 {
-	enum group group = below(GROUPS);
+	enum group group = any_group();
 	unsigned int wanted = 3 + below(10);
 	struct op first = {};
 
@@ -753,7 +779,7 @@ static void random_program(struct program *program)
 
 static void mutate_number(uint64_t *n)
 {
-	switch (below(6)) {
+	switch (below(8)) {
 	case 0:
 		*n = random_number();
 		break;
@@ -761,16 +787,13 @@ static void mutate_number(uint64_t *n)
 		*n = next_random();
 		break;
 	case 2:
-		*n ^= 1ULL << below(64);
+		*n ^= 1ULL << below(one_in(2) ? 8 : 64);
 		break;
 	case 3:
 		*n += below(33) - 16;
 		break;
-	case 4:
+	default:	/* of what a list is indexed with, and of most flags, all that counts */
 		*n = (*n & ~0xffULL) | below(256);
-		break;
-	default:
-		*n = below(32);
 	}
 }
 
@@ -797,12 +820,20 @@ static uint64_t *any_number(struct op *op)
 	return numbers[n ? below(n) : 0];
 }
 
+/* Rather a later one: what it reaches, the earlier ones have prepared. */
+static struct op *op_to_mutate(struct program *program)
+{
+	unsigned int i = below(program->count), j = below(program->count);
+
+	return &program->ops[i > j ? i : j];
+}
+
 static void mutate(struct program *program)
 {
-	struct op *op = &program->ops[below(program->count)];
+	struct op *op = op_to_mutate(program);
 	const struct program *other = &shared->corpus[below(shared->kept)];
 
-	switch (below(12)) {
+	switch (below(16)) {
 	case 0:
 		if (program->count > 1)
 			remove_op(program, op - program->ops);
@@ -831,26 +862,23 @@ static void mutate(struct program *program)
 
 static void make_program(struct program *program)
 {
-	if (!shared->kept || one_in(5)) {
+	unsigned long latest;
+
+	if (!shared->kept || one_in(8)) {
 		random_program(program);
 		return;
 	}
 	/* The later one was kept, the more is likely to be left behind it. */
-	*program = shared->corpus[one_in(2) ? below(shared->kept) :
-				  shared->kept - 1 - below(shared->kept / 8 + 1)];
+	latest = one_in(2) ? 1 : one_in(2) ? shared->kept / 8 + 1 : shared->kept;
+	*program = shared->corpus[shared->kept - 1 - below(latest)];
 	do {
 		mutate(program);
-	} while (!one_in(3));
+	} while (!one_in(2));
 }
 
-/* Keep what reached new code, without the calls that have no part in it. */
-static void keep_if_new(struct program *program)
+/* Drop the calls that have no part in reaching the new code. */
+static void shorten(struct program *program, unsigned long edges)
 {
-	unsigned long edges = each_edge(note_new);
-
-	if (!edges)
-		return;
-	shared->edges += edges;
 	for (unsigned int i = program->count; i-- > 1;) {
 		struct program shorter = *program;
 
@@ -860,6 +888,22 @@ static void keep_if_new(struct program *program)
 		if (each_edge(hits_new) == edges)
 			*program = shorter;
 	}
+}
+
+/* Keep what reached new code; a given program is short already. */
+static void keep_if_new(struct program *program, bool given)
+{
+	unsigned long edges;
+
+	/* Where the modules lay that it loaded and unloaded, nobody knows any more. */
+	if (loads(program))
+		return;
+	edges = each_edge(note_new);
+	if (!edges)
+		return;
+	shared->edges += edges;
+	if (!given)
+		shorten(program, edges);
 	forget_new();
 	if (shared->kept < KEPT)
 		shared->corpus[shared->kept++] = *program;
@@ -957,11 +1001,11 @@ static void check(struct program *program)
 	exit(1);
 }
 
-static void try_program(struct program *program)
+static void try_program(struct program *program, bool given)
 {
 	run(program);
 	check(program);
-	keep_if_new(program);
+	keep_if_new(program, given);
 	check(program);
 }
 
@@ -971,11 +1015,11 @@ static void work(void)
 
 	start_worker();
 	for (unsigned int i = 0; i < given_count && time(NULL) < end; i++)
-		try_program(&given[i]);
+		try_program(&given[i], true);
 	shared->kept_given = shared->kept;
 	while (time(NULL) < end) {
 		make_program(&program);
-		try_program(&program);
+		try_program(&program, false);
 	}
 	exit(0);
 }
@@ -1060,6 +1104,17 @@ static long setting(const char *name, long otherwise)
 	return text ? strtol(text, NULL, 0) : otherwise;
 }
 
+static void choose_group(const char *name)
+{
+	if (!name)
+		return;
+	for (only_group = 0; only_group < GROUPS; only_group++)
+		if (!strcmp(group_names[only_group], name))
+			return;
+	fprintf(stderr, "fuzz: no group '%s' in calls.h\n", name);
+	exit(2);
+}
+
 /* Those that were not given. */
 static void print_kept(void)
 {
@@ -1069,10 +1124,10 @@ static void print_kept(void)
 	}
 }
 
-static void print_result(int status, long seed)
+static void print_result(int status)
 {
-	printf("# fuzz: seed %ld, %lu programs, %lu calls, %lu edges, %lu programs kept\n", seed,
-	       shared->runs, shared->calls, shared->edges, shared->kept);
+	printf("# fuzz: %lu programs, %lu calls, %lu edges, %lu programs kept\n", shared->runs,
+	       shared->calls, shared->edges, shared->kept);
 	if (setting("KMK_FUZZ_KEEP", 0))
 		print_kept();
 	printf("%sok 1 - no program makes the kernel complain\n1..1\n", status ? "not " : "");
@@ -1101,7 +1156,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	shared->random = seed;
+	choose_group(getenv("KMK_FUZZ_GROUP"));
 	end = time(NULL) + setting("KMK_FUZZ_SECONDS", 60);
+	printf("# fuzz: seed %ld\n", seed);
 	if (access("/sys/kernel/debug/kcov", F_OK))
 		puts("# fuzz: blindly, as this kernel has no KCOV");
 	fflush(stdout);
@@ -1116,6 +1173,6 @@ int main(int argc, char **argv)
 		work();
 	}
 	status = watch(worker);
-	print_result(status, seed);
+	print_result(status);
 	return status;
 }
