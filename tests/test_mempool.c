@@ -24,6 +24,16 @@
 #define PAGE		((size_t)4096)
 #define MIB		((size_t)1 << 20)
 
+#if __SIZEOF_LONG__ == 8
+#define MOST_BYTES	"9223372036854775807"
+#define ONE_BYTE_MORE	"9223372036854775808"
+#define NO_LONG_HOLDS	"18446744073709551616"
+#else
+#define MOST_BYTES	"2147483647"
+#define ONE_BYTE_MORE	"2147483648"
+#define NO_LONG_HOLDS	"4294967296"
+#endif
+
 /* What a failed test left loaded. */
 static void clean_up(void)
 {
@@ -433,7 +443,7 @@ START_TEST(limit)
 	unload();
 
 	/* Where the device has no limit of its own, the memory is one. */
-	load("max_bytes=9223372036854775807");
+	load("max_bytes=" MOST_BYTES);
 	fd = open_node();
 	ck_errno(alloc(fd, INT64_MAX, &handle), ENOMEM);
 	ck_errno(alloc(fd, 1ULL << 40, &handle), ENOMEM);
@@ -462,15 +472,15 @@ static const struct {
 	{ "mode=0777", 0, 0777 },
 	{ "mode=0", 0, 0 },
 	{ "max_bytes=1", 0, 0600 },
-	{ "max_bytes=9223372036854775807", 0, 0600 },
+	{ "max_bytes=" MOST_BYTES, 0, 0600 },
 	{ "mode=01000", -EINVAL, 0 },
 	{ "mode=0100600", -EINVAL, 0 },
 	{ "mode=200000", -ERANGE, 0 },
 	{ "mode=rw", -EINVAL, 0 },
 	{ "max_bytes=0", -EINVAL, 0 },
 	{ "max_bytes=-1", -EINVAL, 0 },
-	{ "max_bytes=9223372036854775808", -EINVAL, 0 },
-	{ "max_bytes=18446744073709551616", -ERANGE, 0 },
+	{ "max_bytes=" ONE_BYTE_MORE, -EINVAL, 0 },
+	{ "max_bytes=" NO_LONG_HOLDS, -ERANGE, 0 },
 	{ "max_bytes=64M", -EINVAL, 0 },
 };
 

@@ -1165,12 +1165,12 @@ START_TEST(memory_is_charged)
 		if (charged() - before < 3 << 20)
 			_exit(3);
 
-		/* 60 readers, each with another snapshot of 5000 records, 80 KB */
+		/* 90 readers, each with another snapshot of 5000 records, 60 KB or more */
 		for (i = 0; i < 5000; i++)
 			if (write(out, "x", 1) != 1)
 				_exit(4);
 		before = charged();
-		for (i = 0; i < 60; i++)
+		for (i = 0; i < 90; i++)
 			if (read(open_file(O_RDONLY), &c, 1) != 1 || write(out, "y", 1) != 1)
 				_exit(5);
 		_exit(charged() - before < 4 << 20 ? 6 : 0);

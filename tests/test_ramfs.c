@@ -162,7 +162,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(st.f_namemax, 255);
 	ck_assert_uint_ne(st.f_fsid, 0);
 	ck_ok(statfs(MNT, &fs));
-	ck_assert_int_eq(fs.f_type, 0x858458f6);
+	ck_assert_uint_eq((__u32)fs.f_type, 0x858458f6);
 	root = stat_of(MNT);
 	ck_assert_int_eq(root.st_mode, S_IFDIR | 0755);
 	ck_assert_int_eq(root.st_uid, 0);

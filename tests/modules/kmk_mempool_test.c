@@ -171,7 +171,7 @@ static void pool_arguments(void)
 	EXPECT(PTR_ERR(kmk_pool_create("x", SIZE_MAX - 16, 1, KMK_POOL_RED_ZONE)) == -EINVAL);
 	EXPECT(PTR_ERR(kmk_pool_create("x", SIZE_MAX / 2, 3, 0)) == -EINVAL);
 	EXPECT(PTR_ERR(kmk_pool_create("x", KMALLOC_MAX_SIZE + 1, 1, 0)) == -ENOMEM);
-	EXPECT(PTR_ERR(kmk_pool_create("x", 1UL << 30, 64, KMK_POOL_VMALLOC)) == -ENOMEM);
+	EXPECT(PTR_ERR(kmk_pool_create("x", SIZE_MAX / 512, 64, KMK_POOL_VMALLOC)) == -ENOMEM);
 	EXPECT(kmk_pool_destroy(NULL) == 0);
 	EXPECT(kmk_pool_destroy(ERR_PTR(-ENOMEM)) == 0);
 }
