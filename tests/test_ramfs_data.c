@@ -133,10 +133,21 @@ START_TEST(edges)
 }
 END_TEST
 
+/* What was copied of so many bytes before a hole: an i386 copies 64 at once, or none. */
+#define AT_ONCE (sizeof(long) == 8 ? 1 : 64)
+
+static ssize_t copied(ssize_t n, ssize_t there)
+{
+	ck_assert_int_le(n, there);
+	ck_assert_int_gt(n, there - AT_ONCE);
+	return n;
+}
+
 START_TEST(vectors_and_faults)
 {
 	char a[PAGE], b[3 * PAGE], *hole = buffer_before_hole(100), *far;
 	struct iovec v[3] = { { a, 1 }, { b, sizeof(b) }, { a, sizeof(a) } };
+	ssize_t n;
 
 	memset(a, 'a', sizeof(a));
 	memset(b, 'b', sizeof(b));
@@ -151,29 +162,32 @@ START_TEST(vectors_and_faults)
 	ck_errno(pwrite(fd, BAD_POINTER, 10, 0), EFAULT);
 	ck_assert_int_eq(size_of(), 0);
 	ck_assert_int_eq(pages_of(), 0);
-	ck_assert_int_eq(pwrite(fd, hole, 200, 0), 100);
-	ck_assert_int_eq(size_of(), 100);
-	ck_bytes(0, 'h', 100);
+	n = copied(pwrite(fd, hole, 200, 0), 100);
+	ck_assert_int_eq(size_of(), n);
+	ck_bytes(0, 'h', n);
 	ck_errno(pread(fd, BAD_POINTER, 10, 0), EFAULT);
 	put(0, 'x', 200);
-	ck_assert_int_eq(pread(fd, hole, 200, 0), 100);
-	ck_assert_int_eq(hole[99], 'x');
+	n = copied(pread(fd, hole, 200, 0), 100);
+	ck_assert_int_eq(hole[n - 1], 'x');
 	ck_ok(ftruncate(fd, 0));
 
 	/* the same where a large folio would have been filled: no page too many */
 	far = buffer_before_hole(10 * PAGE + 100);
 	memset(far, 'l', 10 * PAGE + 100);
-	ck_assert_int_eq(pwrite(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
-	ck_assert_int_eq(size_of(), 10 * PAGE + 100);
+	n = copied(pwrite(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
+	ck_assert_int_eq(size_of(), n);
 	ck_assert_int_eq(pages_of(), 11);
-	ck_bytes(0, 'l', 10 * PAGE + 100);
-	ck_assert_int_eq(pread(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
+	ck_bytes(0, 'l', n);
+	copied(pread(fd, far, 32 * PAGE, 0), n);
 }
 END_TEST
 
+/* The end of the largest file whose last page is not whole. */
+#define MOST (sizeof(long) == 8 ? 0x7fffffffffffffffLL : (0xffffffffLL << 12) - 1)
+
 START_TEST(sparse)
 {
-	off_t far = 0x7fffffffffffffffLL - PAGE;
+	off_t far = MOST - PAGE;
 
 	ck_ok(ftruncate(fd, far));
 	ck_assert_int_eq(size_of(), far);
@@ -223,7 +237,7 @@ END_TEST
 /* The last pages that a file can have, where an end no longer fits into a loff_t. */
 START_TEST(largest)
 {
-	off_t most = 0x7fffffffffffffffLL, last = most / PAGE * PAGE;
+	off_t most = MOST, last = most / PAGE * PAGE;
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	char *map;
 
@@ -395,7 +409,7 @@ START_TEST(punch)
 	ck_ok(fallocate(fd, mode, 31 * PAGE, 100 * PAGE));
 	ck_assert_int_eq(pages_of(), 28);
 	ck_assert_int_eq(size_of(), 32 * PAGE);
-	ck_ok(fallocate(fd, mode, 0, 0x7fffffffffffffffLL));
+	ck_ok(fallocate(fd, mode, 0, MOST));
 	ck_assert_int_eq(pages_of(), 0);
 	ck_assert_int_eq(size_of(), 32 * PAGE);
 	ck_bytes(0, 0, 32 * PAGE);
