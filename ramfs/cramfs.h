@@ -40,8 +40,8 @@
 /* No limit: more than can be used. */
 #define CRAMFS_UNLIMITED	S64_MAX
 
-/* A symbolic link shorter than this is stored in its inode. */
-#define CRAMFS_INLINE_LINK	56
+/* A symbolic link shorter than this is stored in its inode, which is no larger than tmpfs's. */
+#define CRAMFS_INLINE_LINK	(BITS_PER_LONG == 64 ? 56 : 48)
 
 /* i_blocks counts in these, whatever the device */
 #define CRAMFS_SECTORS_PER_PAGE	(PAGE_SIZE / 512)
