@@ -198,6 +198,20 @@ void *buffer_before_hole(size_t size)
 	return area + body - size;
 }
 
+/* How many bytes the kernel copies at once, or none of them when one cannot be. */
+#if defined(__i386__) || defined(__riscv)
+#define AT_ONCE 64
+#else
+#define AT_ONCE 1
+#endif
+
+ssize_t ck_copied(ssize_t n, ssize_t size)
+{
+	ck_assert_int_le(n, size);
+	ck_assert_int_gt(n, size - AT_ONCE);
+	return n;
+}
+
 void * const bad_pointer = (void *)8;
 
 static bool asleep(pid_t tid)

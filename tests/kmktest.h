@@ -95,6 +95,8 @@ bool file_has(const char *path, const char *needle);
 void fill_pattern(char *buf, size_t size, unsigned int seed);
 /* @size bytes that end where an unmapped page begins. */
 void *buffer_before_hole(size_t size);
+/* Fail unless @n bytes were copied of @size before the hole; return @n. */
+ssize_t ck_copied(ssize_t n, ssize_t size);
 /* An address that no process may use, and that no compiler sees through. */
 extern void * const bad_pointer;
 #define BAD_POINTER bad_pointer

@@ -133,16 +133,6 @@ START_TEST(edges)
 }
 END_TEST
 
-/* What was copied of so many bytes before a hole: an i386 copies 64 at once, or none. */
-#define AT_ONCE (sizeof(long) == 8 ? 1 : 64)
-
-static ssize_t copied(ssize_t n, ssize_t there)
-{
-	ck_assert_int_le(n, there);
-	ck_assert_int_gt(n, there - AT_ONCE);
-	return n;
-}
-
 START_TEST(vectors_and_faults)
 {
 	char a[PAGE], b[3 * PAGE], *hole = buffer_before_hole(100), *far;
@@ -162,23 +152,23 @@ START_TEST(vectors_and_faults)
 	ck_errno(pwrite(fd, BAD_POINTER, 10, 0), EFAULT);
 	ck_assert_int_eq(size_of(), 0);
 	ck_assert_int_eq(pages_of(), 0);
-	n = copied(pwrite(fd, hole, 200, 0), 100);
+	n = ck_copied(pwrite(fd, hole, 200, 0), 100);
 	ck_assert_int_eq(size_of(), n);
 	ck_bytes(0, 'h', n);
 	ck_errno(pread(fd, BAD_POINTER, 10, 0), EFAULT);
 	put(0, 'x', 200);
-	n = copied(pread(fd, hole, 200, 0), 100);
+	n = ck_copied(pread(fd, hole, 200, 0), 100);
 	ck_assert_int_eq(hole[n - 1], 'x');
 	ck_ok(ftruncate(fd, 0));
 
 	/* the same where a large folio would have been filled: no page too many */
 	far = buffer_before_hole(10 * PAGE + 100);
 	memset(far, 'l', 10 * PAGE + 100);
-	n = copied(pwrite(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
+	n = ck_copied(pwrite(fd, far, 32 * PAGE, 0), 10 * PAGE + 100);
 	ck_assert_int_eq(size_of(), n);
 	ck_assert_int_eq(pages_of(), 11);
 	ck_bytes(0, 'l', n);
-	copied(pread(fd, far, 32 * PAGE, 0), n);
+	ck_copied(pread(fd, far, 32 * PAGE, 0), n);
 }
 END_TEST
 
