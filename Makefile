@@ -67,7 +67,7 @@ help:
 	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
 	@echo '  make check-kernels every test on every kernel of tests/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make check-arches  the same on other architectures, emulated'
-	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first'
+	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first (KERNELS=name)'
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
 	@echo '  make fuzz          random programs of system calls, guided by what they reach (SECONDS=$(SECONDS))'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
@@ -199,12 +199,13 @@ record:
 # A data race is found only when it happens: what has threads runs once more on that kernel.
 CONCURRENT := echo echo_fifo irq lifetime mempool proc ramfs_data security syscall
 
+check-debug: KERNELS ?= 6.1-kasan 6.1-kcsan
 check-debug:
 	@tests/setup check-debug
 	+@$(MAKE) --no-print-directory tests
-	@status=0; for kernel in $$(sed -n 's/^\([^# ]\S*\).*/\1/p' tests/kernels/instrumented); do \
+	@status=0; for kernel in $(KERNELS); do \
 		again=; [ $$kernel = $${kernel%-kcsan} ] || again='$(CONCURRENT:%=$(BUILD)/tests/test_%)'; \
-		tests/in-vm $$kernel --prove -j $(JOBS) tests/checkers.bats $(TESTS) $$again || status=1; \
+		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(TESTS) $$again || status=1; \
 	done; exit $$status
 
 # How long to fuzz.
