@@ -122,15 +122,19 @@ char *slurp(const char *path)
 	char *text = NULL;
 	ssize_t n;
 
-	ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+	/* No assertion that holds: main() asks too, and Check allows it none. */
+	if (fd < 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
 	do {
 		if (room - size < 4096) {
 			room += 65536;
 			text = realloc(text, room);
-			ck_assert_ptr_nonnull(text);
+			if (!text)
+				ck_abort_msg("%s: no memory for it", path);
 		}
 		n = read(fd, text + size, room - size - 1);
-		ck_assert_msg(n >= 0, "read %s: %s", path, strerror(errno));
+		if (n < 0)
+			ck_abort_msg("read %s: %s", path, strerror(errno));
 		size += n;
 	} while (n);
 	close(fd);
@@ -194,7 +198,7 @@ void *buffer_before_hole(size_t size)
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(area, MAP_FAILED);
-	ck_ok(munmap(area + body, page));
+	ck_ok(mprotect(area + body, page, PROT_NONE));
 	return area + body - size;
 }
 
@@ -221,15 +225,15 @@ static bool asleep(pid_t tid)
 	ssize_t n;
 	int fd;
 
-	/* "running" while it is in user space, "-1 ..." outside a system call */
+	/* "running" while it is in user space, "-1 ..." outside a system call; UML has no such file */
 	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0 || text[0] == 'r' || text[0] == '-')
-		return false;
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (n <= 0 || text[0] == 'r' || text[0] == '-')
+			return false;
+	}
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -93,7 +93,7 @@ bool file_has(const char *path, const char *needle);
 
 /* Fill @buf with bytes that @seed gives, without a short period. */
 void fill_pattern(char *buf, size_t size, unsigned int seed);
-/* @size bytes that end where an unmapped page begins. */
+/* @size bytes that end where a page begins that may not be touched. */
 void *buffer_before_hole(size_t size);
 /* Fail unless @n bytes were copied of @size before the hole; return @n. */
 ssize_t ck_copied(ssize_t n, ssize_t size);
