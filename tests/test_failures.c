@@ -63,17 +63,18 @@ static void arm(int nth)
 }
 
 /*
- * Whether the failure has happened. Asking copies to a user, too: the failure
- * that was left over may strike there.
+ * How many steps were left until the failure: none when it has happened. Asking copies
+ * to a user, too, and the failure that was left over may strike there.
  */
-static bool disarm(void)
+static int disarm(void)
 {
-	char left[16] = "";
-	bool asked = pread(fail_nth, left, sizeof(left), 0) > 0;
+	char left[16] = "1";
 
+	if (pread(fail_nth, left, sizeof(left) - 1, 0) < 0)
+		left[0] = '1';
 	while (pwrite(fail_nth, "0", 1, 0) != 1)
 		;
-	return asked && left[0] == '0';
+	return atoi(left);
 }
 
 /* What must not be lost on the way: result and errno of the call. */
@@ -115,7 +116,7 @@ static void fail_each_step_from(int first, const struct victim *victim)
 			victim->before();
 		arm(nth);
 		victim->call(&outcome);
-		failed = disarm();
+		failed = !disarm();
 		ck_assert_msg(!outcome.err || (failed && told(outcome.err)),
 			      "%s: step %d %s: %s", victim->name, nth,
 			      failed ? "failed" : "did not fail", strerror(outcome.err));
@@ -130,22 +131,12 @@ static void fail_each_step(const struct victim *victim)
 	fail_each_step_from(1, victim);
 }
 
-/* How many steps that can fail a call has, which leaves nothing behind. */
+/* How many steps that can fail a call has. */
 static int steps_of(void (*call)(struct outcome *outcome))
 {
-	int none = 0, all = STEPS_MAX;	/* this many are fewer, or as many; this many are more */
-
-	while (all - none > 1) {
-		int nth = (none + all) / 2;
-
-		arm(nth);
-		call(&(struct outcome) {});
-		if (disarm())
-			none = nth;
-		else
-			all = nth;
-	}
-	return none;
+	arm(STEPS_MAX);
+	call(&(struct outcome) {});
+	return STEPS_MAX - disarm();
 }
 
 static char text[65536];
@@ -172,29 +163,43 @@ static const struct {
 	 */
 	{ "kmk_irq", "irq=1", "ring_size=0" },
 	{ "kmk_irq", "irq=1 ring_size=100000 claim=1 mode=0644", "ring_size=0" },
-	{ "kmk_syscall", "", NULL },
+	{ "kmk_syscall", "", "mode=01000" },
 	{ "kmk_mempool", "", "max_bytes=0" },
 	{ "kmk_mempool", "max_bytes=1048576 mode=0666", "max_bytes=0" },
 	/* Not kmk_ramfs: where no cache can be made the kernel itself leaks the cache's name. */
 };
 
-/* The kernel's own steps after a refusal. */
-#define STEPS_OF_REFUSAL 20
-
 static int loading;
+static void *image;		/* read already: where the kernel cannot read a file, it says so in the log */
+static size_t image_size;
 
 static void load_call(struct outcome *outcome)
 {
-	TRY(outcome, syscall(SYS_finit_module, fd, loads[loading].params, 0));
+	TRY(outcome, syscall(SYS_init_module, image, image_size, loads[loading].params));
 }
 
-/* Without such a parameter because it is loaded already. */
 static void load_refused(struct outcome *outcome)
 {
-	const char *params = loads[loading].refused;
-
-	TRY(outcome, syscall(SYS_finit_module, fd, params ? params : "", 0));
+	TRY(outcome, syscall(SYS_init_module, image, image_size, loads[loading].refused));
 	ck_assert_int_ne(outcome->err, 0);
+}
+
+/*
+ * The last of the hundreds of steps before the module has its turn, which are not ours: what
+ * fails after it makes no difference to a refusal.
+ */
+static int last_foreign_step(void)
+{
+	struct outcome refused, outcome;
+	int step = steps_of(load_refused) + 1;
+
+	load_refused(&refused);
+	do {
+		arm(--step);
+		load_refused(&outcome);
+		disarm();
+	} while (step > 1 && outcome.err == refused.err);
+	return step;
 }
 
 /* It is there and can be taken away, or it is not there. */
@@ -208,25 +213,21 @@ static void load_after(const struct outcome *outcome)
 START_TEST(load)
 {
 	static const struct victim victim = {
-		.name = "finit_module", .call = load_call, .after = load_after,
+		.name = "init_module", .call = load_call, .after = load_after,
 	};
 
+	struct stat st;
 	char path[128];
-	int first;
 
 	loading = _i;
 	snprintf(path, sizeof(path), "%s/%s.ko", getenv("KMK_MODULES"), loads[_i].module);
 	fd = ck_ok(open(path, O_RDONLY | O_CLOEXEC));
-	/* The hundreds of steps before the module has its turn are not ours. */
-	if (loads[_i].refused) {
-		first = steps_of(load_refused) - STEPS_OF_REFUSAL;
-	} else {
-		ck_assert_int_eq(module_load(loads[_i].module, ""), 0);
-		first = steps_of(load_refused);
-		ck_assert_int_eq(module_unload(loads[_i].module), 0);
-	}
-	fail_each_step_from(first > 1 ? first : 1, &victim);
+	ck_ok(fstat(fd, &st));
+	image_size = st.st_size;
+	image = mmap(NULL, image_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	ck_assert_ptr_ne(image, MAP_FAILED);
 	ck_ok(close(fd));
+	fail_each_step_from(last_foreign_step(), &victim);
 }
 END_TEST
 
