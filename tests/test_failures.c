@@ -150,24 +150,30 @@ static void fill(void)
 /* Loading; each beside parameters that the module refuses first of all. */
 
 static const struct {
-	const char *module, *params, *refused;
+	const char *module, *params, *refused, *needs;
 } loads[] = {
-	{ "kmk_minimal", "my_param=7", "my_param=x" },
-	{ "kmk_echo", "", "capacity=0" },
-	{ "kmk_echo", "capacity=1048576 mode=0600 greeting=hello", "capacity=0" },
-	{ "kmk_proc", "", "max_entries=0" },
-	{ "kmk_proc", "max_entries=10 greeting=hello", "max_entries=0" },
+	{ "kmk_minimal", "my_param=7", "my_param=x", NULL },
+	{ "kmk_echo", "", "capacity=0", NULL },
+	{ "kmk_echo", "capacity=1048576 mode=0600 greeting=hello", "capacity=0", NULL },
+	{ "kmk_proc", "", "max_entries=0", NULL },
+	{ "kmk_proc", "max_entries=10 greeting=hello", "max_entries=0", NULL },
 	/*
 	 * The keyboard's line, which stays: when that of a module goes, the kernel
 	 * removes from /proc/irq what it had no memory to put there, and warns.
 	 */
-	{ "kmk_irq", "irq=1", "ring_size=0" },
-	{ "kmk_irq", "irq=1 ring_size=100000 claim=1 mode=0644", "ring_size=0" },
-	{ "kmk_syscall", "", "mode=01000" },
-	{ "kmk_mempool", "", "max_bytes=0" },
-	{ "kmk_mempool", "max_bytes=1048576 mode=0666", "max_bytes=0" },
+	{ "kmk_irq", "irq=1", "ring_size=0", NULL },
+	{ "kmk_irq", "irq=1 ring_size=16", "ring_size=0", NULL },
+	{ "kmk_irq", "irq=1 ring_size=100000 claim=1 mode=0644", "ring_size=0", NULL },
+	{ "kmk_syscall", "", "mode=01000", NULL },
+	{ "kmk_mempool", "", "max_bytes=0", NULL },
+	{ "kmk_mempool", "max_bytes=1048576 mode=0666", "max_bytes=0", NULL },
+	/* which makes a pool and a manager */
+	{ "kmk_mempool_test", "keep=1", "keep=x", "kmk_mempool" },
 	/* Not kmk_ramfs: where no cache can be made the kernel itself leaks the cache's name. */
 };
+
+/* Which step is which differs from time to time: what the kernel has at hand takes none. */
+#define PASSES 2
 
 static int loading;
 static void *image;		/* read already: where the kernel cannot read a file, it says so in the log */
@@ -219,8 +225,10 @@ START_TEST(load)
 	struct stat st;
 	char path[128];
 
-	loading = _i;
-	snprintf(path, sizeof(path), "%s/%s.ko", getenv("KMK_MODULES"), loads[_i].module);
+	loading = _i % COUNT(loads);
+	if (loads[loading].needs)
+		ck_assert_int_eq(module_load(loads[loading].needs, ""), 0);
+	snprintf(path, sizeof(path), "%s/%s.ko", getenv("KMK_MODULES"), loads[loading].module);
 	fd = ck_ok(open(path, O_RDONLY | O_CLOEXEC));
 	ck_ok(fstat(fd, &st));
 	image_size = st.st_size;
@@ -228,6 +236,9 @@ START_TEST(load)
 	ck_assert_ptr_ne(image, MAP_FAILED);
 	ck_ok(close(fd));
 	fail_each_step_from(last_foreign_step(), &victim);
+	ck_ok(munmap(image, image_size));
+	if (loads[loading].needs)
+		ck_assert_int_eq(module_unload(loads[loading].needs), 0);
 }
 END_TEST
 
@@ -853,6 +864,54 @@ static void link_after(const struct outcome *outcome)
 	names_before();
 }
 
+/* A directory that has no room for another name, until it takes more memory. */
+#define FULL MNT "/full"
+#define FULL_NAMES 30
+
+static void full_before(void)
+{
+	char path[32];
+
+	ck_ok(mkdir(FULL, 0755));
+	for (int i = 0; i < FULL_NAMES; i++) {
+		snprintf(path, sizeof(path), FULL "/%d", i);
+		ck_ok(close(new_file(path)));
+	}
+	two_before();
+}
+
+static void full_mkdir(struct outcome *outcome)
+{
+	TRY(outcome, mkdir(FULL "/more", 0755));
+}
+
+static void full_link(struct outcome *outcome)
+{
+	TRY(outcome, link(OTHER, FULL "/more"));
+}
+
+static void full_rename(struct outcome *outcome)
+{
+	TRY(outcome, rename(OTHER, FULL "/more"));
+}
+
+static void full_after(const struct outcome *outcome)
+{
+	char path[32];
+
+	ck_assert(exists(FULL "/more") == !outcome->err);
+	if (!outcome->err)
+		ck_ok(remove(FULL "/more"));
+	if (exists(OTHER))
+		ck_ok(remove(OTHER));
+	for (int i = 0; i < FULL_NAMES; i++) {
+		snprintf(path, sizeof(path), FULL "/%d", i);
+		ck_ok(remove(path));
+	}
+	ck_ok(rmdir(FULL));
+	names_before();
+}
+
 static void stat_call(struct outcome *outcome)
 {
 	struct stat st;
@@ -1137,6 +1196,9 @@ static const struct victim ramfs_victims[] = {
 	{ "rename", two_before, rename_call, rename_after },
 	{ "rename with a whiteout", two_before, whiteout_call, whiteout_after },
 	{ "link", two_before, link_call, link_after },
+	{ "mkdir in a full directory", full_before, full_mkdir, full_after },
+	{ "link into a full directory", full_before, full_link, full_after },
+	{ "rename into a full directory", full_before, full_rename, full_after },
 	{ "stat", two_before, stat_call, two_after },
 	{ "unlink", two_before, unlink_call, unlink_after },
 	{ "getdents", two_before, list_call, two_after },
@@ -1159,6 +1221,7 @@ static const struct victim ramfs_victims[] = {
 START_TEST(ramfs)
 {
 	cramfs_up();
+	ck_assert_int_eq(cramfs_remount("nr_inodes=64"), 0);
 	/* Its first file gives the root what it keeps for names. */
 	two_before();
 	ck_ok(remove(OTHER));
@@ -1183,7 +1246,7 @@ int main(void)
 	Suite *suite = suite_create("failures");
 
 	if (has_fault_injection()) {
-		add(suite, "load", load, COUNT(loads));
+		add(suite, "load", load, PASSES * COUNT(loads));
 		add(suite, "echo", echo, 1);
 		add(suite, "proc", proc, 1);
 		add(suite, "irq", irq, 1);

@@ -261,6 +261,7 @@ END_TEST
 START_TEST(acl_default)
 {
 	struct acl acl = acl_of(7, 7, 65534, 5, 7, 0), got;
+	char list[100];
 
 	umask(077);
 	ck_ok(mkdir(MNT "/d", 0755));
@@ -278,6 +279,10 @@ START_TEST(acl_default)
 	ck_assert_int_eq(getxattr(MNT "/d/sub", DEFAULT, &got, sizeof(got)), ACL_BYTES);
 	ck_assert_mem_eq(&got, &acl, ACL_BYTES);
 	ck_assert_int_eq(getxattr(MNT "/d/sub", ACCESS, &got, sizeof(got)), ACL_BYTES);
+	ck_assert_int_eq(listxattr(MNT "/d/sub", list, sizeof(list)), sizeof(ACCESS) + sizeof(DEFAULT));
+	ck_assert_str_eq(list, ACCESS);
+	ck_assert_str_eq(list + sizeof(ACCESS), DEFAULT);
+	ck_errno(listxattr(MNT "/d/sub", list, sizeof(ACCESS)), ERANGE);
 	ck_ok(mknod(MNT "/d/fifo", S_IFIFO | 0600, 0));
 	ck_assert_int_eq(stat_of(MNT "/d/fifo").st_mode & 0777, 0600);
 	ck_ok(symlink("f", MNT "/d/l"));
@@ -503,6 +508,8 @@ START_TEST(user_namespace)
 		drop_root();
 		enter_userns();
 		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", "uid=5"), -EINVAL);
+		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", "gid=5"), -EINVAL);
+		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", "debug"), -EINVAL);
 		ck_assert_int_eq(cramfs_mount_at("/tmp/userns", NULL), 0);
 		/* limited, though nobody said so, and owned by who mounted */
 		ck_ok(statvfs("/tmp/userns", &st));

@@ -480,6 +480,14 @@ static const char * const complaints[] = {
 	"lock held", "Objects remaining", "blocked for more than", "nobody cared", "Busy inodes",
 };
 
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
 static bool complained(void)
 {
 	bool found = false;
@@ -985,8 +993,8 @@ static void start_worker(void)
 	signal(SIGPIPE, SIG_IGN);
 	prepare_memory();
 	mkdir(MOUNT_POINT, 0755);
-	log_fd = own_fd(open("/dev/kmsg", O_RDONLY | O_NONBLOCK));
-	lseek(log_fd, 0, SEEK_END);
+	close(log_fd);
+	log_fd = own_fd(open_log());
 	load_modules();
 	clean_up();
 	start_tracing();
@@ -1054,6 +1062,9 @@ static void interrupt(pid_t worker)
 		tgkill(worker, second, SIGUSR1);
 }
 
+/* A program wrote over the worker's own memory, as by a long read() into a map beside it. */
+#define OVERWRITTEN	-1
+
 /* Until the worker ends; it may be hung in the kernel, or be killed by it. */
 static int watch(pid_t worker)
 {
@@ -1079,6 +1090,8 @@ static int watch(pid_t worker)
 	}
 	if (WIFSIGNALED(status)) {
 		printf("# fuzz: signal %d\n", WTERMSIG(status));
+		if (!complained() && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS))
+			return OVERWRITTEN;
 		die_of("killed");
 	}
 	return WEXITSTATUS(status);
@@ -1155,24 +1168,28 @@ int main(int argc, char **argv)
 		perror("fuzz");
 		return 2;
 	}
-	shared->random = seed;
 	choose_group(getenv("KMK_FUZZ_GROUP"));
 	end = time(NULL) + setting("KMK_FUZZ_SECONDS", 60);
 	printf("# fuzz: seed %ld\n", seed);
 	if (access("/sys/kernel/debug/kcov", F_OK))
 		puts("# fuzz: blindly, as this kernel has no KCOV");
-	fflush(stdout);
-	worker = fork();
-	if (worker < 0) {
-		perror("fuzz");
-		return 2;
-	}
-	if (!worker) {
-		if (again)
-			replay(argc > 3 ? atoi(argv[3]) : 1);
-		work();
-	}
-	status = watch(worker);
+	log_fd = open_log();
+	do {
+		memset(shared, 0, sizeof(*shared));
+		shared->random = seed++;
+		fflush(stdout);
+		worker = fork();
+		if (worker < 0) {
+			perror("fuzz");
+			return 2;
+		}
+		if (!worker) {
+			if (again)
+				replay(argc > 3 ? atoi(argv[3]) : 1);
+			work();
+		}
+		status = watch(worker);
+	} while (status == OVERWRITTEN);
 	print_result(status);
 	return status;
 }
