@@ -982,6 +982,20 @@ static void xattr_after(const struct outcome *outcome)
 	two_after(outcome);
 }
 
+static void few_call(struct outcome *outcome)
+{
+	TRY(outcome, setxattr(OTHER, "user.a", "after", 5, 0));
+}
+
+static void few_after(const struct outcome *outcome)
+{
+	ssize_t n = getxattr(OTHER, "user.a", got, sizeof(got));
+
+	ck_assert_int_eq(n, outcome->err ? 6 : 5);
+	ck_assert_mem_eq(got, outcome->err ? "before" : "after", n);
+	two_after(outcome);
+}
+
 static void getxattr_call(struct outcome *outcome)
 {
 	TRY(outcome, getxattr(OTHER, "user.a", got, sizeof(got)));
@@ -1203,6 +1217,7 @@ static const struct victim ramfs_victims[] = {
 	{ "unlink", two_before, unlink_call, unlink_after },
 	{ "getdents", two_before, list_call, two_after },
 	{ "setxattr", xattr_before, setxattr_call, xattr_after },
+	{ "setxattr of few bytes", xattr_before, few_call, few_after },
 	{ "getxattr", xattr_before, getxattr_call, two_after },
 	{ "listxattr", xattr_before, listxattr_call, two_after },
 	{ "set an ACL", two_before, acl_call, acl_after },

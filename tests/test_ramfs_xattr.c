@@ -211,7 +211,9 @@ START_TEST(acl_access)
 	struct acl acl = acl_of(7, 6, 65534, 0, 7, 0), got, trivial = { ACL_VERSION(2), {
 		ACL_ENTRY(1, 6, -1), ACL_ENTRY(4, 4, -1), ACL_ENTRY(32, 4, -1) } };
 	char list[100];
+	mode_t mode;
 	pid_t pid;
+	int fd;
 
 	ck_ok(chmod(F, 0600));
 	ck_errno(getxattr(F, ACCESS, &got, sizeof(got)), ENODATA);
@@ -253,6 +255,16 @@ START_TEST(acl_access)
 	ck_ok(removexattr(F, ACCESS));
 	ck_assert_int_eq(pages_used(), 0);
 	ck_errno(setxattr(F, DEFAULT, &acl, ACL_BYTES, 0), EACCES);
+
+	/* without room the file stays as it was */
+	ck_assert_int_eq(cramfs_remount("size=4k"), 0);
+	mode = stat_of(F).st_mode;
+	fd = ck_ok(open(F, O_WRONLY | O_CLOEXEC));
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	ck_ok(close(fd));
+	ck_errno(setxattr(F, ACCESS, &acl, ACL_BYTES, 0), ENOSPC);
+	ck_assert_uint_eq(stat_of(F).st_mode, mode);
+	ck_errno(getxattr(F, ACCESS, &got, sizeof(got)), ENODATA);
 	acl.version = ACL_VERSION(3);
 	ck_errno(setxattr(F, ACCESS, &acl, ACL_BYTES, 0), EOPNOTSUPP);
 }
@@ -282,7 +294,10 @@ START_TEST(acl_default)
 	ck_assert_int_eq(listxattr(MNT "/d/sub", list, sizeof(list)), sizeof(ACCESS) + sizeof(DEFAULT));
 	ck_assert_str_eq(list, ACCESS);
 	ck_assert_str_eq(list + sizeof(ACCESS), DEFAULT);
+	ck_ok(setxattr(MNT "/d/sub", "user.x", "x", 1, 0));
+	ck_errno(listxattr(MNT "/d/sub", list, sizeof(ACCESS) - 1), ERANGE);
 	ck_errno(listxattr(MNT "/d/sub", list, sizeof(ACCESS)), ERANGE);
+	ck_ok(removexattr(MNT "/d/sub", "user.x"));
 	ck_ok(mknod(MNT "/d/fifo", S_IFIFO | 0600, 0));
 	ck_assert_int_eq(stat_of(MNT "/d/fifo").st_mode & 0777, 0600);
 	ck_ok(symlink("f", MNT "/d/l"));
