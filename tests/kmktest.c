@@ -225,7 +225,7 @@ static bool asleep(pid_t tid)
 	ssize_t n;
 	int fd;
 
-	/* "running" while it is in user space, "-1 ..." outside a system call; UML has no such file */
+	/* "running" while it is in user space, "-1 ..." outside a system call; UML has no such */
 	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
