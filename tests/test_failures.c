@@ -176,7 +176,9 @@ static const struct {
 #define PASSES 2
 
 static int loading;
-static void *image;		/* read already: where the kernel cannot read a file, it says so in the log */
+
+/* Read already: where the kernel cannot read a file, it says so in the log. */
+static void *image;
 static size_t image_size;
 
 static void load_call(struct outcome *outcome)

@@ -852,7 +852,8 @@ static void free_means_free(void)
 /* With KASAN and kmemleak a kernel keeps what was freed for a while, and more beside it. */
 static bool keeps_freed_memory(void)
 {
-	return exists("/sys/kernel/debug/kmemleak") || file_has("/proc/kallsyms", " kasan_report\n");
+	return exists("/sys/kernel/debug/kmemleak") ||
+		file_has("/proc/kallsyms", " kasan_report\n");
 }
 
 static long long free_memory(void)

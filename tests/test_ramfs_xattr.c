@@ -291,7 +291,8 @@ START_TEST(acl_default)
 	ck_assert_int_eq(getxattr(MNT "/d/sub", DEFAULT, &got, sizeof(got)), ACL_BYTES);
 	ck_assert_mem_eq(&got, &acl, ACL_BYTES);
 	ck_assert_int_eq(getxattr(MNT "/d/sub", ACCESS, &got, sizeof(got)), ACL_BYTES);
-	ck_assert_int_eq(listxattr(MNT "/d/sub", list, sizeof(list)), sizeof(ACCESS) + sizeof(DEFAULT));
+	ck_assert_int_eq(listxattr(MNT "/d/sub", list, sizeof(list)),
+			 sizeof(ACCESS) + sizeof(DEFAULT));
 	ck_assert_str_eq(list, ACCESS);
 	ck_assert_str_eq(list + sizeof(ACCESS), DEFAULT);
 	ck_ok(setxattr(MNT "/d/sub", "user.x", "x", 1, 0));
