@@ -975,13 +975,18 @@ static void setxattr_call(struct outcome *outcome)
 	TRY(outcome, setxattr(OTHER, "user.a", text, 5000, 0));
 }
 
-static void xattr_after(const struct outcome *outcome)
+static void xattr_is(const struct outcome *outcome, const char *value, ssize_t size)
 {
 	ssize_t n = getxattr(OTHER, "user.a", got, sizeof(got));
 
-	ck_assert_int_eq(n, outcome->err ? 6 : 5000);
-	ck_assert_mem_eq(got, outcome->err ? "before" : text, n);
+	ck_assert_int_eq(n, outcome->err ? 6 : size);
+	ck_assert_mem_eq(got, outcome->err ? "before" : value, n);
 	two_after(outcome);
+}
+
+static void xattr_after(const struct outcome *outcome)
+{
+	xattr_is(outcome, text, 5000);
 }
 
 static void few_call(struct outcome *outcome)
@@ -991,11 +996,7 @@ static void few_call(struct outcome *outcome)
 
 static void few_after(const struct outcome *outcome)
 {
-	ssize_t n = getxattr(OTHER, "user.a", got, sizeof(got));
-
-	ck_assert_int_eq(n, outcome->err ? 6 : 5);
-	ck_assert_mem_eq(got, outcome->err ? "before" : "after", n);
-	two_after(outcome);
+	xattr_is(outcome, "after", 5);
 }
 
 static void getxattr_call(struct outcome *outcome)
