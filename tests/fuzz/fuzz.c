@@ -1189,7 +1189,7 @@ int main(int argc, char **argv)
 			work();
 		}
 		status = watch(worker);
-	} while (status == OVERWRITTEN);
+	} while (status == OVERWRITTEN && !again);
 	print_result(status);
 	return status;
 }
