@@ -36,6 +36,8 @@ TOOL_LDFLAGS ?= -static
 prefix ?= /usr/local
 BENCH_PROGRAMS := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/bench_*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+# The same, by the machine that they run in.
+MACHINES = $(addprefix $(BUILD)/tests/,$(shell tests/programs))
 UAPI := $(wildcard include/uapi/kmodkit/*.h)
 FUZZ := $(BUILD)/tests/fuzz
 # None where there is no compiler for such.
@@ -182,7 +184,7 @@ shell: setup-demo
 
 check: setup-check
 	+@$(MAKE) --no-print-directory tests
-	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(TESTS) $(BATS)
+	@tests/in-vm $(KERNEL) --prove -j $(JOBS) $(MACHINES) $(BATS)
 
 check-kernels: setup-check
 	@tests/kernels/check
@@ -216,7 +218,7 @@ check-debug:
 	+@$(MAKE) --no-print-directory tests
 	@status=0; for kernel in $(KERNELS); do \
 		again=; [ $$kernel = $${kernel%-kcsan} ] || again='$(CONCURRENT:%=$(BUILD)/tests/test_%)'; \
-		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(TESTS) $$again || status=1; \
+		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(MACHINES) $$again || status=1; \
 	done; exit $$status
 
 # How long to fuzz.
@@ -231,7 +233,7 @@ fuzz:
 coverage:
 	@tests/setup coverage
 	+@$(MAKE) --no-print-directory tests
-	@tests/coverage $(TESTS)
+	@tests/coverage
 
 check-fs:
 	@tests/setup check-fs

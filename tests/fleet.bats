@@ -73,7 +73,7 @@ secure_boot() {
 	secure_boot
 	ko=$tree/lib/modules/$release/updates/kmodkit/kmk_minimal.ko
 	# shellcheck disable=SC2016 # for the machine's shell
-	run "$BATS_TEST_DIRNAME/vm/run" -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
+	run "$BATS_TEST_DIRNAME/vm/run" -u -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
 		insmod /tests/kmk_minimal.ko
 		insmod /tests/efivarfs.ko
 		mount -t efivarfs efivarfs /mnt
@@ -82,7 +82,7 @@ secure_boot() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"ey was rejected by service"* ]]
-	run "$BATS_TEST_DIRNAME/vm/run" -q "$machine" -f "$ko" sh -c '
+	run "$BATS_TEST_DIRNAME/vm/run" -u -q "$machine" -f "$ko" sh -c '
 		insmod /tests/kmk_minimal.ko && dmesg | grep -E "locked down|X.509 cert .kmodkit"'
 	echo "$output"
 	[ "$status" -eq 0 ]

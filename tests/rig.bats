@@ -27,6 +27,29 @@ setup() {
 	[[ $output == *"fault_warn"* ]]
 }
 
+# The lines of a report of KCSAN about two accesses, the second in the module $2, if any.
+race() {
+	local bar='=================================================================='
+	local lines=("$bar" "BUG: KCSAN: data-race in $1" '' 'write to 0xdeadbeef of 4 bytes by task 7 on cpu 1:'
+		     ' write_it+0x1/0x2' '' 'read to 0xdeadbeef of 4 bytes by task 8 on cpu 0:'
+		     " ${1%% *}+0x1/0x2" "${2:+ of_ours+0x1/0x2 [$2]}" "$bar")
+
+	printf "echo '<4>%s' > /dev/kmsg;" "${lines[@]}"
+}
+
+@test "a data race of the kernel's own is none of ours" {
+	run "$vm" sh -c "$(race 'read_it / write_it'; race '__synchronize_hardirq / handle_irq_event' kmk_irq)"
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "a data race below a module of ours: exit status 3, and it is shown" {
+	run "$vm" sh -c "$(race 'read_it / write_it' kmk_irq; race 'foreign_it / write_it')"
+	[ "$status" -eq 3 ]
+	[[ $output == *"KCSAN: data-race in read_it / write_it"* ]]
+	[[ $output != *foreign_it* ]]
+}
+
 @test "a kernel that panics: exit status 4, and the panic is shown" {
 	run "$vm" sh -c 'echo c > /proc/sysrq-trigger'
 	[ "$status" -eq 4 ]
