@@ -68,13 +68,12 @@ static void arm(int nth)
  */
 static int disarm(void)
 {
-	char left[16] = "1";
+	char left[16] = "";
+	bool failed = pread(fail_nth, left, sizeof(left) - 1, 0) < 0;
 
-	if (pread(fail_nth, left, sizeof(left) - 1, 0) < 0)
-		left[0] = '1';
 	while (pwrite(fail_nth, "0", 1, 0) != 1)
 		;
-	return atoi(left);
+	return failed ? 1 : atoi(left);
 }
 
 /* What must not be lost on the way: result and errno of the call. */
