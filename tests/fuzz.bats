@@ -89,3 +89,12 @@ kill_worker='until worker=$(grep -l "^PPid:.$!\$" /proc/[0-9]*/status); do :; do
 	[ "$status" -eq 1 ]
 	[[ $output == *'# fuzz: signal 11'*'not ok 1 - '* ]]
 }
+
+@test "no program is where the worker's heap may be" {
+	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
+	# shellcheck disable=SC2016 # for the shell in the machine
+	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+		sh -c 'for i in $(seq 60); do fuzz -r /tests/program > /said || { cat /said; exit 1; }; done'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}

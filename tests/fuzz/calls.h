@@ -28,15 +28,18 @@
 #define MOUNT_POINT	"/tmp/fuzz"
 #define MODULES		"/lib/kmk/"
 
-/* Memory at fixed addresses, so that programs can be written down: see prepare_memory(). */
-#define MEMORY		0x20000000UL
+/*
+ * Memory at fixed addresses, so that programs can be written down: see prepare_memory(). The
+ * heap is anywhere in the gigabyte behind the fuzzer's code, and its maps are at the top.
+ */
+#define MEMORY		0x200000000UL
 #define MEMORY_SIZE	0x10000UL	/* behind it there is none */
 #define FILE_HANDLE	(MEMORY + 0x800)
 #define EMPTY_TEXT	(MEMORY + 0xff8)
-#define READ_ONLY	0x20020000UL
-#define TEXTS		0x20100000UL
-#define STRUCTS		0x20200000UL
-#define MAPPINGS	0x30000000UL
+#define READ_ONLY	0x200020000UL
+#define TEXTS		0x200100000UL
+#define STRUCTS		0x200200000UL
+#define MAPPINGS	0x300000000UL
 #define MAPPING_SIZE	0x1000000UL
 
 /* Files that are always there. */

@@ -125,7 +125,7 @@ static uint64_t random_number(void)
 static void map_at(unsigned long address, size_t size, int protection)
 {
 	if (mmap((void *)address, size, protection,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED) {
 		perror("fuzz: mmap");
 		exit(2);
 	}
@@ -1189,7 +1189,7 @@ int main(int argc, char **argv)
 			work();
 		}
 		status = watch(worker);
-	} while (status == OVERWRITTEN && !again);
+	} while (status == OVERWRITTEN && !again && time(NULL) < end);
 	print_result(status);
 	return status;
 }
