@@ -200,7 +200,7 @@ record:
 	@tests/kernels/check -r
 
 # A data race is found only when it happens: what has threads runs once more on that kernel.
-CONCURRENT := echo echo_fifo irq lifetime mempool proc ramfs_data security syscall
+CONCURRENT := echo echo_fifo irq mempool proc ramfs_data security syscall
 
 # What user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
 # allocations are made to fail. The longest first.
