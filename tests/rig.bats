@@ -141,6 +141,19 @@ boots() {
 	[ "$status" -eq 1 ]
 }
 
+@test "a program that runs no test, or fewer than it planned, is not hidden by another" {
+	local dir=$BATS_TEST_TMPDIR
+
+	printf '#!/bin/sh\necho "ok 1 - a"; echo 1..1\n' > "$dir/good"
+	printf '#!/bin/sh\n' > "$dir/none"
+	printf '#!/bin/sh\necho 1..2; echo "ok 1 - b"\n' > "$dir/fewer"
+	chmod 755 "$dir"/{good,none,fewer}
+	run "$vm" -f "$dir/good" -f "$dir/none" -f "$dir/fewer" \
+		"$BATS_TEST_DIRNAME/vm/in-turn" good none fewer good
+	[ "$status" -eq 1 ]
+	[[ $output == *"# in turn: none ran 0 of 0 tests"*"# in turn: fewer ran 1 of 2 tests"*"1..4"* ]]
+}
+
 @test "no kernel given, no command given: exit status 2" {
 	run env KMK_KERNEL=/nowhere "$vm" true
 	[ "$status" -eq 2 ]
