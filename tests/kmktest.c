@@ -24,11 +24,16 @@ void kmk_mark_place(const char *file, int line)
 	_mark_point(file, line);
 }
 
+unsigned long kmk_setting(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
 int kmk_patience(void)
 {
-	const char *multiplier = getenv("CK_TIMEOUT_MULTIPLIER");
-
-	return multiplier ? 20 * atoi(multiplier) : 20;
+	return 20 * kmk_setting("CK_TIMEOUT_MULTIPLIER", 1);
 }
 
 struct timespec kmk_deadline(int seconds)

@@ -62,6 +62,9 @@ void kmk_mark_place(const char *file, int line);
 		ok_;							\
 	})
 
+/* A number from the environment. */
+unsigned long kmk_setting(const char *name, unsigned long otherwise);
+
 /* Seconds: 20, times CK_TIMEOUT_MULTIPLIER as libcheck's own timeouts. */
 int kmk_patience(void);
 struct timespec kmk_deadline(int seconds);

@@ -177,9 +177,7 @@ static const struct {
  */
 static int passes(void)
 {
-	const char *text = getenv("KMK_PASSES");
-
-	return text ? atoi(text) : 1;
+	return kmk_setting("KMK_PASSES", 1);
 }
 
 static int loading;

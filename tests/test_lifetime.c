@@ -26,9 +26,7 @@
 
 static int storm_seconds(void)
 {
-	const char *text = getenv("KMK_STORM_SECONDS");
-
-	return text ? atoi(text) : 2;
+	return kmk_setting("KMK_STORM_SECONDS", 2);
 }
 
 /* How often each got through, and whether nobody shall begin anew; seen by all processes. */

@@ -437,16 +437,9 @@ static void (* const operations[])(struct model *m) = {
 	do_map, do_map, do_map, do_copy, do_copy, do_limit, do_sync, do_unlink,
 };
 
-static unsigned long number(const char *name, unsigned long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
 static void run(void)
 {
-	unsigned long steps = number("KMK_STEPS", 4000), i;
+	unsigned long steps = kmk_setting("KMK_STEPS", 4000), i;
 	struct sigaction bus = { .sa_handler = on_bus };
 
 	sigaction(SIGBUS, &bus, NULL);
@@ -465,11 +458,11 @@ static void run(void)
 
 START_TEST(random_operations)
 {
-	unsigned int seed = number("KMK_SEED", time(NULL) ^ getpid() << 16) ?: 1;
+	unsigned int seed = kmk_setting("KMK_SEED", time(NULL) ^ getpid() << 16) ?: 1;
 	pid_t pid;
 	int failed;
 
-	trace = number("KMK_TRACE", 0);
+	trace = kmk_setting("KMK_TRACE", 0);
 	ck_assert_int_eq(cramfs_remount("size=512k"), 0);
 	pid = spawn();
 	if (!pid) {
