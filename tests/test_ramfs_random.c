@@ -19,6 +19,7 @@
 #define PAGES 96		/* of a file, at most */
 #define ROOM 128		/* of the file system at first: not enough for both */
 #define BYTES (PAGES * PAGE)
+#define AHEAD 16		/* pages that a fault in a hole may bring, see cramfs(5) */
 
 /* What a file should be. */
 static struct model {
@@ -108,6 +109,17 @@ static size_t fitting(const struct model *m, off_t at, size_t n)
 		if (!m->page[i] && left-- == 0)
 			return i * PAGE > at ? i * PAGE - at : 0;
 	return n;
+}
+
+/* How many pages a fault in the hole @page may bring: with luck, more than one. */
+static int most_ahead(const struct model *m, int page)
+{
+	off_t from = (off_t)page * PAGE, span = AHEAD * PAGE;
+
+	if (page < AHEAD || page % AHEAD || from + span > m->size ||
+	    holes(m, from - span, from) || holes(m, from, from + span) < AHEAD)
+		return 1;
+	return AHEAD;
 }
 
 static void model_write(struct model *m, off_t at, const char *data, size_t n)
@@ -270,10 +282,37 @@ static bool touch(volatile char *at, bool write, char byte)
 	return true;
 }
 
+/* Where a fault may bring more than its page, if there is such a place. */
+static off_t place_ahead(const struct model *m)
+{
+	int page;
+
+	for (page = AHEAD; page < PAGES; page += AHEAD)
+		if (most_ahead(m, page) == AHEAD)
+			return page * PAGE;
+	return pick_place(BYTES);
+}
+
+/* A fault brings its page, and as many behind it as it likes of those that it may. */
+static void ck_faulted(struct model *m, int page)
+{
+	int most = most_ahead(m, page), came;
+	struct stat st;
+
+	if (m->page[page])
+		return;
+	ck_ok(fstat(m->fd, &st));
+	came = st.st_blocks / (PAGE / 512) - pages_of(m);
+	ck_assert_int_ge(came, 1);
+	ck_assert_int_le(came, most);
+	ck_assert_int_le(came, room - used());
+	fill(m, page * PAGE, (page + came) * PAGE);
+}
+
 /* What a map writes behind the end in the last page is there, and never in the file. */
 static void do_map(struct model *m)
 {
-	off_t at = pick_place(BYTES);
+	off_t at = pick(4) ? pick_place(BYTES) : place_ahead(m);
 	bool write = pick(2), there;
 	int page = at / PAGE;
 
@@ -284,7 +323,7 @@ static void do_map(struct model *m)
 	ck_assert_int_eq(touch(m->map + at, write, 'm'), there);
 	if (!there)
 		return;
-	m->page[page] = true;
+	ck_faulted(m, page);
 	if (write && at < m->size)
 		m->bytes[at] = 'm';
 	if (at < m->size)
