@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# The processes of the fuzzer (tests/fuzz/) that run its programs: they may die of these.
+
+cd "$BATS_TEST_DIRNAME/.." || exit
+
+# A program may write over the memory of the worker that runs it, as by a long read() into
+# a map beside it: the worker dies then, and the kernel is not to blame.
+# shellcheck disable=SC2016 # for the shell in the machine
+kill_worker='until worker=$(grep -l "^PPid:.$!\$" /proc/[0-9]*/status); do :; done
+	worker=${worker%/status}
+	kill -SEGV ${worker#/proc/}
+	wait $!'
+
+@test "it goes on with another worker when one dies by a fault of its own" {
+	KMK_FUZZ_SECONDS=5 run tests/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_worker"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'# fuzz: signal 11'*' programs, '*'ok 1 - no program makes the kernel complain'* ]]
+}
+
+@test "a program that is run again ends with its worker" {
+	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
+	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+		sh -c "fuzz -r /tests/program 1000000000 & $kill_worker"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *'# fuzz: signal 11'*'not ok 1 - '* ]]
+}
+
+@test "no program is where the worker's heap may be" {
+	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
+	# shellcheck disable=SC2016 # for the shell in the machine
+	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+		sh -c 'for i in $(seq 60); do fuzz -r /tests/program > /said || { cat /said; exit 1; }; done'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
