@@ -200,7 +200,8 @@ record:
 	@tests/kernels/check -r
 
 # A data race is found only when it happens: what has threads runs once more on that kernel.
-CONCURRENT := echo echo_fifo irq mempool proc ramfs_data security syscall
+CONCURRENT := test_echo+test_echo_fifo+test_proc+test_security+test_syscall \
+	test_irq+test_mempool+test_ramfs_data
 
 # What user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
 # allocations are made to fail. The longest first.
@@ -219,7 +220,7 @@ check-debug:
 	@status=0; for kernel in $(KERNELS); do \
 		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(MACHINES) || status=1; \
 		case $$kernel in \
-		*-kcsan) tests/in-vm $$kernel --prove -j $(JOBS) $(CONCURRENT:%=$(BUILD)/tests/test_%) || status=1 ;; \
+		*-kcsan) tests/in-vm $$kernel --prove -j $(JOBS) $(CONCURRENT:%=$(BUILD)/tests/%) || status=1 ;; \
 		esac; \
 	done; exit $$status
 
