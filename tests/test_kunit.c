@@ -13,11 +13,11 @@ static const struct {
 	const char *suites[3];
 } modules[] = {
 	{ "kunit_echo", "", { "kmk_echo" } },
-	{ "kunit_irq", "irq=-1", { "kmk_irq" } },
+	{ "kunit_irq", "", { "kmk_irq" } },
 	{ "kunit_mempool", "", {
 		"kmk_mempool_device", "kmk_mempool_manager", "kmk_mempool_pool" } },
 	{ "kunit_proc", "", { "kmk_proc" } },
-	{ "kunit_ramfs", "fstype=kunit_ramfs", { "kmk_ramfs" } },
+	{ "kunit_ramfs", "", { "kmk_ramfs" } },
 };
 
 /* How many lines of the text begin, behind spaces, with @start. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of kmk_echo's buffers: each place in the ring of echo_fifo at which
- * a piece of each size can begin, and the edges of a message. KUnit runs them
- * before the module's own init.
+ * a piece of each size can begin, and the edges of a message.
  */
+#include "kunit_alone.h"
+
 #include "../../chardev/kmk_echo.c"
 
 #include <kunit/test.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of kmk_irq's ring, and of its parser: wraps and counts that no
- * user brings about in the time of a test. KUnit runs them before the module's
- * own init, so the ring is theirs.
+ * user brings about in the time of a test.
  */
+#include "kunit_alone.h"
+
 #include "../../irq/kmk_irq.c"
 
 #include <kunit/test.h>

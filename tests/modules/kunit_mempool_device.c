@@ -2,8 +2,9 @@
 /*
  * KUnit tests of kmk_mempool, in three files as some names are in more than one of
  * its own: here those of /dev/mempool, its limit and the places in an open file.
- * KUnit runs them before the module's own init.
  */
+#include "kunit_alone.h"
+
 #include "../../mempool/device.c"
 
 #include <kunit/test.h>

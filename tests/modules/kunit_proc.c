@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of kmk_proc: what is escaped, byte by byte beside the rule in its
- * plainest form, and what the log keeps. KUnit runs them before the module's own
- * init.
+ * plainest form, and what the log keeps.
  */
+#include "kunit_alone.h"
+
 #include "../../procfs/kmk_proc.c"
 
 #include <kunit/test.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of kmk_ramfs's limits and of how it reads its options. KUnit runs
- * them before the module's own init.
+ * KUnit tests of kmk_ramfs's limits and of how it reads its options.
  */
+#include "kunit_alone.h"
+
 #include "../../ramfs/super.c"
 #ifdef CONFIG_FS_POSIX_ACL
 #include "../../ramfs/acl.c"
