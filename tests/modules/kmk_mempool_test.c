@@ -142,13 +142,13 @@ static enum hrtimer_restart irq_fires(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-static void start_irqs(void (*work)(void), unsigned int times)
+static void start_irqs(void (*work)(void), unsigned int times, enum hrtimer_mode mode)
 {
 	irq.work = work;
 	irq.left = times;
 	init_completion(&irq.done);
-	hrtimer_setup(&irq.timer, irq_fires, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	hrtimer_start(&irq.timer, ns_to_ktime(IRQ_PERIOD_NS), HRTIMER_MODE_REL_HARD);
+	hrtimer_setup(&irq.timer, irq_fires, CLOCK_MONOTONIC, mode);
+	hrtimer_start(&irq.timer, ns_to_ktime(IRQ_PERIOD_NS), mode);
 }
 
 static void wait_irqs(void)
@@ -429,7 +429,7 @@ static void pool_hardirq(void)
 	shared = make_pool(64, 2, KMK_POOL_RED_ZONE | KMK_POOL_INIT_ON_FREE);
 	if (!shared)
 		return;
-	start_irqs(irq_work, 100);
+	start_irqs(irq_work, 100, HRTIMER_MODE_REL_HARD);
 	wait_irqs();
 	EXPECT(stats_of(shared).allocs == 200 && stats_of(shared).misuses == 400);
 	EXPECT(kmk_pool_destroy(shared) == 0);
@@ -481,7 +481,7 @@ static void pool_stress(void)
 	shared = make_pool(64, STRESS_BLOCKS, 0);
 	if (!shared)
 		return;
-	start_irqs(stress_irq, 2000);
+	start_irqs(stress_irq, 2000, HRTIMER_MODE_REL_HARD);
 	on_each_cpu_do(stress_thread);
 	wait_irqs();
 	EXPECT(stats_of(shared).allocs > 20000 * crew.cpus);
@@ -720,7 +720,7 @@ static void mem_atomic(void)
 	mem_work();
 	spin_unlock(&lock);
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		start_irqs(mem_work, 100);
+		start_irqs(mem_work, 100, HRTIMER_MODE_REL);
 		wait_irqs();
 	}
 	EXPECT(kmk_mem_destroy(shared_mem) == 0);
