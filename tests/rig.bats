@@ -126,6 +126,16 @@ boots() {
 	[[ $output == *"# vm: what it was at:"*"task:sleep"* ]]
 }
 
+@test "a machine in which events are traced on and off goes on" {
+	run "$vm" -t 60 sh -c 'while :; do echo | cat > /dev/null; done & n=0
+		while [ $n -lt 200 ]; do
+			for on in 1 0; do echo $on > /sys/kernel/tracing/events/module/enable; done
+			n=$((n + 1))
+		done; kill $!; echo $n times'
+	[ "$status" -eq 0 ]
+	[ "$output" = "200 times" ]
+}
+
 @test "a module that will not unload: exit status 6, and its name" {
 	run "$vm" sh -c 'insmod /lib/kmk/kmk_fault.ko fault=pin'
 	[ "$status" -eq 6 ]
