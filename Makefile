@@ -218,10 +218,9 @@ check-debug:
 	@tests/setup check-debug
 	+@$(MAKE) --no-print-directory tests
 	@status=0; for kernel in $(KERNELS); do \
-		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(MACHINES) || status=1; \
-		case $$kernel in \
-		*-kcsan) tests/in-vm $$kernel --prove -j $(JOBS) $(CONCURRENT:%=$(BUILD)/tests/%) || status=1 ;; \
-		esac; \
+		again=; case $$kernel in *-kcsan) again='$(CONCURRENT:%=$(BUILD)/tests/%)' ;; esac; \
+		tests/in-vm $$kernel --prove -j $(JOBS) tests/fuzz.bats tests/checkers.bats $(MACHINES) $$again || \
+			status=1; \
 	done; exit $$status
 
 # How long to fuzz.

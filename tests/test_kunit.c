@@ -9,15 +9,14 @@
 
 static const struct {
 	const char *module;
-	const char *params;
 	const char *suites[3];
 } modules[] = {
-	{ "kunit_echo", "", { "kmk_echo" } },
-	{ "kunit_irq", "", { "kmk_irq" } },
-	{ "kunit_mempool", "", {
+	{ "kunit_echo", { "kmk_echo" } },
+	{ "kunit_irq", { "kmk_irq" } },
+	{ "kunit_mempool", {
 		"kmk_mempool_device", "kmk_mempool_manager", "kmk_mempool_pool" } },
-	{ "kunit_proc", "", { "kmk_proc" } },
-	{ "kunit_ramfs", "", { "kmk_ramfs" } },
+	{ "kunit_proc", { "kmk_proc" } },
+	{ "kunit_ramfs", { "kmk_ramfs" } },
 };
 
 /* How many lines of the text begin, behind spaces, with @start. */
@@ -47,7 +46,7 @@ static void assert_passed(const char *suite)
 
 START_TEST(insides)
 {
-	int loaded = module_load(modules[_i].module, modules[_i].params);
+	int loaded = module_load(modules[_i].module, "");
 
 	for (int i = 0; i < 3 && modules[_i].suites[i]; i++)
 		assert_passed(modules[_i].suites[i]);

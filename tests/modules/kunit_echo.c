@@ -14,7 +14,6 @@
 static struct {
 	struct echo_message message;
 	struct echo_queue queue;
-	unsigned int capacity;	/* the parameter's value, for after the test */
 	unsigned char next;	/* to write, so that no byte can be taken for another */
 	unsigned char expected;	/* to be read */
 } small;
@@ -30,7 +29,6 @@ static char *zeroed(struct kunit *test)
 static int small_init(struct kunit *test)
 {
 	memset(&small, 0, sizeof(small));
-	small.capacity = capacity;
 	capacity = SMALL;
 	small.message.dev.data = zeroed(test);
 	small.message.spare = zeroed(test);
@@ -40,11 +38,6 @@ static int small_init(struct kunit *test)
 	init_waitqueue_head(&small.queue.readers);
 	init_waitqueue_head(&small.queue.writers);
 	return 0;
-}
-
-static void small_exit(struct kunit *test)
-{
-	capacity = small.capacity;
 }
 
 /* Offer @n bytes; what is taken continues the series. */
@@ -157,7 +150,6 @@ static struct kunit_case echo_cases[] = {
 static struct kunit_suite echo_suite = {
 	.name = "kmk_echo",
 	.init = small_init,
-	.exit = small_exit,
 	.test_cases = echo_cases,
 };
 kunit_test_suite(echo_suite);

@@ -9,18 +9,14 @@
 
 #include <kunit/test.h>
 
-static unsigned long bytes_wanted;
-
 static int device_test_init(struct kunit *test)
 {
-	bytes_wanted = max_bytes;
 	max_bytes = 3 * PAGE_SIZE + 1;
 	return 0;
 }
 
 static void device_test_exit(struct kunit *test)
 {
-	max_bytes = bytes_wanted;
 	usage.blocks = 0;
 	usage.bytes = 0;
 	usage.allocs = 0;

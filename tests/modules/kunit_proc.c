@@ -149,11 +149,8 @@ static void log_keeps_the_newest(struct kunit *test)
 	snapshot_put(before);
 }
 
-static unsigned int entries_wanted;
-
 static int log_test_init(struct kunit *test)
 {
-	entries_wanted = max_entries;
 	max_entries = 4;
 	return 0;
 }
@@ -170,7 +167,6 @@ static void log_test_exit(struct kunit *test)
 	log_nr_records = 0;
 	log_nr_lines = 0;
 	log_added = 0;
-	max_entries = entries_wanted;
 }
 
 static struct kunit_case log_cases[] = {
