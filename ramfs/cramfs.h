@@ -113,7 +113,10 @@ struct cramfs_inode {
 	union {
 		struct cramfs_dir dir;
 		char link[CRAMFS_INLINE_LINK];
-		KMK_INVALIDATE_LOCK	/* a file's */
+		struct {		/* a file's */
+			struct folio *straddling;	/* its end, or NULL: see file.c */
+			KMK_INVALIDATE_LOCK
+		};
 	};
 	struct hlist_head xattrs;
 	size_t xattr_bytes;		/* with those of the ACLs */

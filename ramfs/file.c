@@ -151,39 +151,76 @@ static void zero_tail(struct inode *inode)
 }
 
 /*
- * Splitting a folio while a part of it lies beyond the end of the file, the
- * kernel counts that part off the dirty pages of a device, among which ours never
- * were. So cut the folio at the new end before the file ends there.
+ * Splitting a folio while whole pages of it lie beyond the end of the file, the
+ * kernel counts these off the dirty pages of a device, among which ours never were.
+ * So a folio is cut at the new end before the file ends there. If that fails, as
+ * somebody else has a reference, the file has one of its own for as long as the folio
+ * straddles its end: with that nobody can split it.
  */
-static void cut_folio(struct address_space *mapping, loff_t size)
+
+/* The folio that straddles the end of a file of @size, with a reference, or NULL. */
+static struct folio *straddling_folio(struct address_space *mapping, loff_t size)
 {
 	struct folio *folio = find_folio(mapping, size >> PAGE_SHIFT);
-	loff_t end;
-	bool large;
 
 	if (!folio)
-		return;
-	large = folio_test_large(folio);
+		return NULL;
+	if (folio_test_large(folio) && folio_next_index(folio) > DIV_ROUND_UP_ULL(size, PAGE_SIZE))
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
+/* Returns the folio as straddling_folio() does, if it could not be cut. */
+static struct folio *cut_folio(struct address_space *mapping, loff_t size)
+{
+	struct folio *folio = straddling_folio(mapping, size);
+	loff_t end;
+
+	if (!folio)
+		return NULL;
 	end = folio_pos(folio) + folio_size(folio);
 	folio_put(folio);
-	if (large)
-		truncate_pagecache_range(mapping->host, size, end - 1);
+	truncate_pagecache_range(mapping->host, size, end - 1);
+	return straddling_folio(mapping, size);
+}
+
+static void hold_straddling(struct inode *inode, struct folio *folio)
+{
+	struct folio *held = CRAMFS_I(inode)->straddling;
+
+	CRAMFS_I(inode)->straddling = folio;
+	if (held)
+		folio_put(held);
+}
+
+/* What was held may lie within the file by now, or have left it. */
+static void review_straddling(struct inode *inode)
+{
+	if (CRAMFS_I(inode)->straddling)
+		hold_straddling(inode, straddling_folio(inode->i_mapping, inode->i_size));
 }
 
 /* Set the size, and free what lies beyond it. */
 void cramfs_truncate(struct inode *inode, loff_t size)
 {
 	struct address_space *mapping = inode->i_mapping;
+	struct folio *uncut;
 	unsigned long before;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 	filemap_invalidate_lock(mapping);
+	review_straddling(inode);
 	if (size > inode->i_size)
 		zero_tail(inode);
 	before = READ_ONCE(mapping->nrpages);
-	if (size < inode->i_size)
-		cut_folio(mapping, size);
-	truncate_setsize(inode, size);
+	if (size < inode->i_size) {
+		uncut = cut_folio(mapping, size);
+		truncate_setsize(inode, size);
+		hold_straddling(inode, uncut);
+	} else {
+		truncate_setsize(inode, size);
+	}
 	give_removed(inode, before);
 	filemap_invalidate_unlock(mapping);
 }
@@ -452,7 +489,7 @@ static void remove_new_pages(struct inode *inode)
 
 /*
  * Fill the holes between pages @index and @end: all of them, or none and an error.
- * What lies beyond @size, the end of the file, is in single pages: see cut_folio().
+ * What lies beyond @size, the end of the file, is in single pages: see straddling_folio().
  */
 static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t size)
 {
@@ -508,7 +545,9 @@ static void punch_hole(struct inode *inode, loff_t start, loff_t end)
 {
 	unsigned long before = READ_ONCE(inode->i_mapping->nrpages);
 
+	review_straddling(inode);
 	truncate_pagecache_range(inode, start, end - 1);
+	review_straddling(inode);
 	give_removed(inode, before);
 }
 

@@ -42,6 +42,8 @@ void cramfs_evict_inode(struct inode *inode)
 		cramfs_give(&csb->pages, pages);
 	if (S_ISDIR(inode->i_mode))
 		cramfs_destroy_dir(inode);
+	else if (S_ISREG(inode->i_mode) && CRAMFS_I(inode)->straddling)
+		folio_put(CRAMFS_I(inode)->straddling);
 	if (!hlist_empty(&CRAMFS_I(inode)->xattrs))
 		cramfs_free_xattrs(inode);
 	cramfs_give(&csb->inodes, 1);
@@ -152,6 +154,7 @@ struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
 		mapping_set_unevictable(inode->i_mapping);
 		mapping_set_large_folios(inode->i_mapping);
 		kmk_init_invalidate_lock(inode->i_mapping, ci);
+		ci->straddling = NULL;
 		break;
 	case S_IFDIR:
 		inode->i_op = &cramfs_dir_inode_operations;

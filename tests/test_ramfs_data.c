@@ -315,6 +315,95 @@ START_TEST(truncate_)
 }
 END_TEST
 
+/* What the kernel believes not to have to write to a disk any more, in bytes. */
+static long long cancelled_writes(void)
+{
+	static const char name[] = "\ncancelled_write_bytes: ";
+	char *io, *found;
+	long long bytes;
+
+	if (!exists("/proc/self/io"))
+		return 0;
+	io = slurp("/proc/self/io");
+	found = strstr(io, name);
+	ck_assert_ptr_nonnull(found);
+	bytes = atoll(found + strlen(name));
+	free(io);
+	return bytes;
+}
+
+/* A pipe that has a reference to the file's first page. */
+static void hold_first_page(int pipes[2])
+{
+	struct iovec page = { .iov_len = PAGE };
+
+	page.iov_base = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(page.iov_base, MAP_FAILED);
+	ck_ok(pipe(pipes));
+	ck_assert_int_eq(vmsplice(pipes[1], &page, 1, 0), PAGE);
+	ck_ok(munmap(page.iov_base, PAGE));
+}
+
+static void let_go(int pipes[2])
+{
+	ck_ok(close(pipes[0]));
+	ck_ok(close(pipes[1]));
+}
+
+/* The kernel cannot split a folio while somebody has a page of it. */
+START_TEST(truncate_held)
+{
+	char *map;
+	int pipes[2], mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	put(0, 't', 32 * PAGE);
+	hold_first_page(pipes);
+	ck_ok(ftruncate(fd, 7 * PAGE + 100));
+	let_go(pipes);
+
+	/* nor may it later, with the end of the file in the folio: it would miscount */
+	ck_ok(ftruncate(fd, 7 * PAGE + 100));
+	map = mmap(NULL, 8 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	ck_assert_int_eq(map[PAGE], 't');
+	madvise(map, PAGE, MADV_COLD);
+	ck_ok(munmap(map, 8 * PAGE));
+	ck_ok(fallocate(fd, mode, 2 * PAGE, PAGE));
+	ck_ok(ftruncate(fd, 5 * PAGE));
+	ck_assert_int_eq(cancelled_writes(), 0);
+	ck_bytes(0, 't', 2 * PAGE);
+	ck_bytes(2 * PAGE, 0, PAGE);
+	ck_bytes(3 * PAGE, 't', 2 * PAGE);
+
+	/* when the file has grown over it, it can be split again */
+	ck_ok(ftruncate(fd, 40 * PAGE));
+	ck_bytes(5 * PAGE, 0, 35 * PAGE);
+	ck_ok(ftruncate(fd, 6 * PAGE));
+	ck_assert_int_le(pages_of(), 6);
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+
+	/* and when it has gone, by a hole or a shorter file, all its memory has */
+	for (int hole = 0; hole < 2; hole++) {
+		put(0, 't', 32 * PAGE);
+		hold_first_page(pipes);
+		ck_ok(ftruncate(fd, 7 * PAGE));
+		let_go(pipes);
+		if (hole)
+			ck_ok(fallocate(fd, mode, 0, 32 * PAGE));
+		else
+			ck_ok(ftruncate(fd, 0));
+		ck_assert_int_eq(pages_of(), 0);
+		ck_ok(ftruncate(fd, 0));
+	}
+	put(0, 't', 32 * PAGE);
+	hold_first_page(pipes);
+	ck_ok(ftruncate(fd, 7 * PAGE));
+	let_go(pipes);
+	ck_assert_int_eq(cancelled_writes(), 0);
+}
+END_TEST
+
 START_TEST(fallocate_plain)
 {
 	ck_ok(fallocate(fd, 0, 0, 10 * PAGE + 1));
@@ -1064,6 +1153,7 @@ int main(void)
 	tcase_add_test(tc, largest);
 	tcase_add_test(tc, seek);
 	tcase_add_test(tc, truncate_);
+	tcase_add_test(tc, truncate_held);
 	tcase_add_test(tc, fallocate_plain);
 	tcase_add_test(tc, fallocate_all_or_nothing);
 	tcase_add_test(tc, punch);
