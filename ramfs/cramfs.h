@@ -61,14 +61,23 @@ static inline s64 cramfs_used(const struct cramfs_limit *limit)
 	return READ_ONCE(limit->max) - atomic64_read(&limit->left);
 }
 
+/* Make what is left @n less, if there is as much; @left is what it was. */
+static inline bool cramfs_reduce(struct cramfs_limit *limit, s64 n, s64 *left)
+{
+	*left = atomic64_read(&limit->left);
+	do {
+		if (*left < n)
+			return false;
+	} while (!atomic64_try_cmpxchg(&limit->left, left, *left - n));
+	return true;
+}
+
 static inline bool cramfs_take(struct cramfs_limit *limit, s64 n)
 {
-	s64 left = atomic64_read(&limit->left);
+	s64 left;
 
-	do {
-		if (left < n)
-			return false;
-	} while (!atomic64_try_cmpxchg(&limit->left, &left, left - n));
+	if (!cramfs_reduce(limit, n, &left))
+		return false;
 	if (unlikely(limit->track))
 		cramfs_note_high(limit, READ_ONCE(limit->max) - (left - n));
 	return true;

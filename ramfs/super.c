@@ -42,8 +42,10 @@ static void limit_init(struct cramfs_limit *limit, s64 max)
 /* Lower the limit to @max, unless more is in use; a higher @max changes nothing. */
 static bool limit_shrink(struct cramfs_limit *limit, s64 max)
 {
+	s64 left;
+
 	if (max < limit->max) {
-		if (!cramfs_take(limit, limit->max - max))
+		if (!cramfs_reduce(limit, limit->max - max, &left))
 			return false;
 		WRITE_ONCE(limit->max, max);
 	}
@@ -438,14 +440,15 @@ static int __init cramfs_init(void)
 		pr_err("no memory for the inode cache: load again when there is\n");
 		return err;
 	}
+	cramfs_debug_init();
 	err = register_filesystem(&cramfs_type);
 	if (err) {
+		cramfs_debug_exit();
 		cramfs_destroy_inode_cache();
 		pr_err("file system type \"%s\" exists already: unload its module, or load this one with fstype=NAME\n",
 		       fstype);
 		return err;
 	}
-	cramfs_debug_init();
 	pr_info("loaded, file system type \"%s\"\n", fstype);
 	return 0;
 }

@@ -900,6 +900,8 @@ START_TEST(debug_counters)
 	ck_assert_int_eq(slurp_number(path), 1);
 	snprintf(path, sizeof(path), "%s/pages_high", dir);
 	ck_assert_int_eq(slurp_number(path), 2);
+	ck_assert_int_eq(cramfs_remount("size=20k"), 0);
+	ck_assert_int_eq(slurp_number(path), 2);
 	ck_ok(unlink(MNT "/f"));
 	snprintf(path, sizeof(path), "%s/inodes", dir);
 	ck_assert_int_eq(slurp_number(path), 1);

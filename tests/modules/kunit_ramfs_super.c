@@ -186,6 +186,9 @@ static void limit_notes_its_highest(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, cramfs_take(&limit, 7));
 	cramfs_give(&limit, 5);
 	KUNIT_EXPECT_TRUE(test, cramfs_take(&limit, 1));
+	/* a limit that shrinks or grows is not used more */
+	KUNIT_EXPECT_TRUE(test, limit_shrink(&limit, 3));
+	limit_grow(&limit, 1000);
 	KUNIT_EXPECT_EQ(test, (s64)atomic64_read(&limit.high), 7LL);
 }
 
