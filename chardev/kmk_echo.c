@@ -553,11 +553,20 @@ static loff_t queue_llseek(struct file *file, loff_t offset, int whence)
 
 /* What both do alike */
 
+/*
+ * While the first has its node and the second has not, the module may still fail to load,
+ * and is freed then, whoever has a file open.
+ */
+static bool both_registered;
+
 static int echo_open(struct inode *inode, struct file *file)
 {
 	struct echo_device *dev = container_of(file->private_data, struct echo_device, misc);
-	struct echo_file *ef = kmalloc(sizeof(*ef), GFP_KERNEL_ACCOUNT);
+	struct echo_file *ef;
 
+	if (!READ_ONCE(both_registered))
+		return -ENODEV;
+	ef = kmalloc(sizeof(*ef), GFP_KERNEL_ACCOUNT);
 	if (!ef)
 		return -ENOMEM;
 	ef->dev = dev;
@@ -818,6 +827,7 @@ static int __init echo_init(void)
 	err = register_device(&queue.dev);
 	if (err)
 		goto deregister;
+	WRITE_ONCE(both_registered, true);
 	pr_info("loaded, capacity=%u\n", capacity);
 	return 0;
 
