@@ -72,10 +72,10 @@ static char *greeting = "";
 module_param(greeting, charp, 0444);
 MODULE_PARM_DESC(greeting, "what /dev/echo holds after load (default nothing)");
 
-/**
+/*
  * struct echo_device - what both devices have
  * @misc: the node and its sysfs directory
- * @lock: guards what follows, down to @bytes_written
+ * @lock: guards what says so
  * @data: @capacity bytes, of which @length are in use
  * @length: bytes held; written under @lock, may be read without
  * @bytes_read: bytes handed to readers, ever
@@ -87,30 +87,29 @@ MODULE_PARM_DESC(greeting, "what /dev/echo holds after load (default nothing)");
 struct echo_device {
 	struct miscdevice misc;
 	struct mutex lock;	/* length may be read without */
-	char *data;
-	size_t length;
-	u64 bytes_read;
-	u64 bytes_written;
+	char *data __guarded_by(&lock);
+	size_t length __guarded_by(&lock);
+	u64 bytes_read __guarded_by(&lock);
+	u64 bytes_written __guarded_by(&lock);
 	atomic_t open_count;
 	atomic64_t open_total;
 	void (*clear)(struct echo_device *dev);
 };
 
-/**
+/*
  * struct echo_message - /dev/echo
  * @dev: the message is @dev.length bytes at @dev.data
- * @spare: where a write is collected before it takes effect; as large, and
- *         guarded as @dev.data
+ * @spare: where a write is collected before it takes effect; as large as @dev.data
  */
 struct echo_message {
 	struct echo_device dev;
-	char *spare;
+	char *spare __guarded_by(&dev.lock);
 };
 
-/**
+/*
  * struct echo_queue - /dev/echo_fifo
  * @dev: @dev.data is a ring
- * @head: where in it the oldest byte is; guarded by @dev.lock
+ * @head: where in it the oldest byte is
  * @readers: wait for bytes
  * @writers: wait for room
  * @readers_async: files that want SIGIO when there are bytes
@@ -118,14 +117,14 @@ struct echo_message {
  */
 struct echo_queue {
 	struct echo_device dev;
-	size_t head;
+	size_t head __guarded_by(&dev.lock);
 	wait_queue_head_t readers;
 	wait_queue_head_t writers;
 	struct fasync_struct *readers_async;
 	struct fasync_struct *writers_async;
 };
 
-/**
+/*
  * struct echo_file - an open file of either
  * @dev: the device
  * @room_wanted: how much room makes it ready for writing: one byte, or what its

@@ -9,8 +9,8 @@
  * Data:   ring, the events, the counts, and how far the readers have come;
  *         struct reader, the cursor of one open file;
  *         sim, the simulated line.
- * Locks:  ring.lock (raw, irqs off) guards all of ring but ring.wait and
- *         ring.fasync, and the cursors; never held over user memory.
+ * Locks:  ring.lock (raw, irqs off) guards the events, the counts and the
+ *         cursors; never held over user memory.
  *         sim.lock (raw) lets one CPU raise the simulated line at a time; the
  *         handler takes ring.lock inside it.
  * Context: the handler of a real line runs where the kernel runs the line's
@@ -82,12 +82,13 @@ MODULE_PARM_DESC(mode, "octal permissions of /dev/irq_events (default 0600)");
  */
 static struct {
 	raw_spinlock_t lock;
-	struct kmk_irq_event *slots;
+	/* Where the slots are, and how many, is set once, before there are interrupts. */
+	struct kmk_irq_event *slots __pt_guarded_by(&lock);
 	u32 size;
-	u32 next;		/* the slot of the next event */
-	u64 count;
-	u64 frontier;
-	u64 lost;
+	u32 next __guarded_by(&lock);	/* the slot of the next event */
+	u64 count __guarded_by(&lock);
+	u64 frontier __guarded_by(&lock);
+	u64 lost __guarded_by(&lock);
 	wait_queue_head_t wait;
 	struct fasync_struct *fasync;
 } ring = {
@@ -95,16 +96,17 @@ static struct {
 	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(ring.wait),
 };
 
-static DEFINE_PER_CPU(u64, cpu_count);	/* under ring.lock */
+static DEFINE_PER_CPU(u64, cpu_count) __guarded_by(&ring.lock);
 
 struct reader {
-	u64 seen;		/* the last event taken or missed */
-	u64 missed;
+	u64 seen __guarded_by(&ring.lock);	/* the last event taken or missed */
+	u64 missed __guarded_by(&ring.lock);
 };
 
 static struct {
 	raw_spinlock_t lock;
-	u64 data;		/* for the handler that the lock's holder runs */
+	/* For the handler that the lock's holder runs; that of a real line finds 0, always. */
+	u64 data __guarded_by(&lock);
 } sim = {
 	.lock = __RAW_SPIN_LOCK_UNLOCKED(sim.lock),
 };

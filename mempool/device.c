@@ -70,7 +70,7 @@ MODULE_PARM_DESC(mode, "permissions of /dev/mempool, in octal (default 0600)");
 
 struct pool_block {
 	struct kref ref;
-	struct rb_node node;
+	struct rb_node node;	/* of the file's tree, under the file's lock */
 	unsigned long start;	/* the page of the file where it begins */
 	unsigned long npages;
 	size_t size;
@@ -79,20 +79,20 @@ struct pool_block {
 
 struct pool_file {
 	spinlock_t lock;	/* guards all of it */
-	struct rb_root blocks;
-	unsigned long next;	/* the page where the next block will begin */
-	u64 count;
-	u64 bytes;
+	struct rb_root blocks __guarded_by(&lock);
+	unsigned long next __guarded_by(&lock);	/* the page where the next block will begin */
+	u64 count __guarded_by(&lock);
+	u64 bytes __guarded_by(&lock);
 };
 
 /* The whole device. */
 static struct {
 	spinlock_t lock;	/* guards all of it */
-	u64 blocks;
-	u64 bytes;
-	u64 allocs;
-	u64 frees;
-	u64 refused;
+	u64 blocks __guarded_by(&lock);
+	u64 bytes __guarded_by(&lock);
+	u64 allocs __guarded_by(&lock);
+	u64 frees __guarded_by(&lock);
+	u64 refused __guarded_by(&lock);
 } usage = {
 	.lock = __SPIN_LOCK_UNLOCKED(usage.lock),
 };

@@ -41,22 +41,22 @@ struct mem_block {
 	struct kmk_mem_info info;
 };
 
+static DEFINE_MUTEX(managers_lock);
+static struct list_head managers __guarded_by(&managers_lock) = LIST_HEAD_INIT(managers);
+
 struct kmk_mem {
 	spinlock_t lock;	/* guards what follows, down to freed */
-	struct rb_root blocks;
-	unsigned long count;
-	size_t bytes;
-	unsigned long allocs;
-	unsigned long misuses;
-	unsigned int freed_next;
-	const void *freed[FREED_KEPT];
+	struct rb_root blocks __guarded_by(&lock);
+	unsigned long count __guarded_by(&lock);
+	size_t bytes __guarded_by(&lock);
+	unsigned long allocs __guarded_by(&lock);
+	unsigned long misuses __guarded_by(&lock);
+	unsigned int freed_next __guarded_by(&lock);
+	const void *freed[FREED_KEPT] __guarded_by(&lock);
 
-	struct list_head node;
+	struct list_head node __guarded_by(&managers_lock);
 	char name[KMK_MEMPOOL_NAME_LEN];
 };
-
-static DEFINE_MUTEX(managers_lock);
-static LIST_HEAD(managers);
 
 static gfp_t kind_gfp(enum kmk_mem_kind kind)
 {

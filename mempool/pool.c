@@ -58,6 +58,9 @@
 #define RED_ZONE	16	/* bytes before a block, and at least as many after it */
 #define RED_BYTE	0xbb
 
+static DEFINE_MUTEX(pools_lock);
+static struct list_head pools __guarded_by(&pools_lock) = LIST_HEAD_INIT(pools);
+
 struct pool_list {
 	atomic64_t head;
 	int victim;		/* where the last search found a block */
@@ -80,12 +83,9 @@ struct kmk_pool {
 	void *area;
 	size_t block_size;
 	atomic_long_t misuses;
-	struct list_head node;
+	struct list_head node __guarded_by(&pools_lock);
 	char name[KMK_MEMPOOL_NAME_LEN];
 };
-
-static DEFINE_MUTEX(pools_lock);
-static LIST_HEAD(pools);
 
 /*
  * The index of the block at this address; not less than pool->total when no

@@ -15,7 +15,7 @@
  * never held while user memory is touched or memory is allocated, so a reader
  * waits for a writer no longer than it takes to link a record. A reader's own
  * lock serialises the calls on one open file, as seq_file's does. It is taken
- * before log_lock. log_added and log_gone are also read without log_lock.
+ * before log_lock. poll() takes neither.
  *
  * Context: process context only.
  */
@@ -60,12 +60,15 @@ static char *greeting = "kmk_proc " KMK_VERSION ": write lines here, read them b
 module_param(greeting, charp, 0444);
 MODULE_PARM_DESC(greeting, "the first line when read, at most 1023 bytes; empty: none");
 
+static DEFINE_MUTEX(log_lock);
+
 /* Entries, escaped, each with its newline. The text never changes. */
 struct record {
 	refcount_t refs;	/* the log's, and one of each snapshot */
-	struct list_head node;	/* log_lock */
-	u32 lines;		/* that are still in the log; log_lock */
-	u32 skip;		/* bytes of lines that are not; log_lock */
+	/* Once the record is in the log: */
+	struct list_head node __guarded_by(&log_lock);
+	u32 lines __guarded_by(&log_lock);	/* that are still in the log */
+	u32 skip __guarded_by(&log_lock);	/* bytes of lines that are not */
 	u32 size;
 	char text[];
 };
@@ -88,16 +91,18 @@ struct snapshot {
 /* An open file. */
 struct reader {
 	struct mutex lock;		/* one call at a time */
-	struct snapshot *snapshot;	/* of the pass under way; lock */
-	unsigned long seen;		/* log_added of the last pass read to its end */
+	struct snapshot *snapshot __guarded_by(&lock);	/* of the pass under way */
+	/* log_added of the last pass read to its end; poll() reads it without the lock */
+	unsigned long seen __guarded_by(&lock);
 };
 
-static DEFINE_MUTEX(log_lock);
-static LIST_HEAD(log_records);		/* oldest first */
-static u32 log_nr_records;
-static u32 log_nr_lines;
-static unsigned long log_added;		/* lines, since the module was loaded */
-static struct snapshot *log_snapshot;	/* of the present state, or NULL */
+/* oldest first */
+static struct list_head log_records __guarded_by(&log_lock) = LIST_HEAD_INIT(log_records);
+static u32 log_nr_records __guarded_by(&log_lock);
+static u32 log_nr_lines __guarded_by(&log_lock);
+/* lines, since the module was loaded; poll() reads it without the lock */
+static unsigned long log_added __guarded_by(&log_lock);
+static struct snapshot *log_snapshot __guarded_by(&log_lock);	/* of the present state, or NULL */
 static struct record *log_greeting;	/* or NULL; set once */
 
 static DECLARE_WAIT_QUEUE_HEAD(log_wait);

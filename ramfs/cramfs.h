@@ -13,7 +13,7 @@
  * - extended attributes and ACLs (xattr.c, acl.c), charged in pages to i_blocks,
  *   as long symbolic links are.
  *
- * Locks, outermost first; there are none of our own:
+ * Locks, outermost first; none is our own but a small one in export.c:
  *   s_umount (write)      changes of the limits (remount)
  *   i_rwsem of directory  its index; its names
  *   i_rwsem of file       size; pages added by write; all removal of pages;
@@ -49,7 +49,7 @@
 /* What is left is one number, so that taking is exact among any takers. */
 struct cramfs_limit {
 	atomic64_t left;
-	s64 max;
+	s64 max;		/* changed under s_umount, read without */
 	bool track;		/* option debug: keep the high-water mark */
 	atomic64_t high;
 };
@@ -110,25 +110,24 @@ struct cramfs_sb {
 
 struct cramfs_chunk;
 
-/* Guarded by the directory's i_rwsem. */
 struct cramfs_dir {
 	struct xarray chunks;		/* by offset / CRAMFS_CHUNK_SLOTS */
 	struct cramfs_chunk *tail;	/* where the next entry goes */
-	unsigned long last;		/* the highest offset ever used */
+	unsigned long last;		/* the highest offset ever used; open() takes no lock */
 	unsigned long entries;
 };
 
 struct cramfs_inode {
 	union {
-		struct cramfs_dir dir;
+		struct cramfs_dir dir __guarded_by(&vfs_inode.i_rwsem);
 		char link[CRAMFS_INLINE_LINK];
 		struct {		/* a file's */
 			struct folio *straddling;	/* its end, or NULL: see file.c */
 			KMK_INVALIDATE_LOCK
 		};
 	};
-	struct hlist_head xattrs;
-	size_t xattr_bytes;		/* with those of the ACLs */
+	struct hlist_head xattrs;	/* changed under i_rwsem, read under RCU */
+	size_t xattr_bytes __guarded_by(&vfs_inode.i_rwsem);	/* with those of the ACLs */
 	struct timespec64 btime;
 	struct inode vfs_inode;
 };

@@ -18,7 +18,7 @@
 
 static int cramfs_encode_fh(struct inode *inode, u32 *fh, int *words, struct inode *parent)
 {
-	static DEFINE_SPINLOCK(hashing);
+	static DEFINE_SPINLOCK(hashing);	/* guards the decision to hash, below */
 	u64 ino = inode->i_ino;
 
 	if (*words < CRAMFS_HANDLE_WORDS) {

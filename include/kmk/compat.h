@@ -36,6 +36,17 @@
 })
 #endif
 
+/* Locks */
+
+/*
+ * 7.0 added these, which clang 22 checks where CONFIG_WARN_CONTEXT_ANALYSIS is set; before,
+ * what a lock guards is only said, and sparse knows __must_hold(), of one lock.
+ */
+#ifndef __guarded_by
+#define __guarded_by(...)
+#define __pt_guarded_by(...)
+#endif
+
 /* Library functions */
 
 /* 7.0 took hex_byte_pack() out of linux/kernel.h; linux/hex.h is older than 6.12. */
