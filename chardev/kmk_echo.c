@@ -262,6 +262,7 @@ static ssize_t message_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 /* The @n bytes in the spare buffer become those from @pos on. */
 static void message_commit(struct echo_message *msg, size_t pos, size_t n)
+	__must_hold(&msg->dev.lock)
 {
 	struct echo_device *dev = &msg->dev;
 
@@ -364,6 +365,7 @@ static void queue_clear(struct echo_device *dev)
 
 /* The first @n bytes of the queue, which stay in it. */
 static size_t queue_copy_out(struct echo_queue *queue, size_t n, struct iov_iter *to)
+	__must_hold(&queue->dev.lock)
 {
 	size_t first = min(n, capacity - queue->head);
 	size_t copied;
@@ -377,6 +379,7 @@ static size_t queue_copy_out(struct echo_queue *queue, size_t n, struct iov_iter
 
 /* @n bytes to where the queue's free room begins. */
 static size_t queue_copy_in(struct echo_queue *queue, size_t n, struct iov_iter *from)
+	__must_hold(&queue->dev.lock)
 {
 	size_t tail = queue->head + queue->dev.length;
 	size_t first, copied;

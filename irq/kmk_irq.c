@@ -124,6 +124,7 @@ static bool simulated(void)
 
 /* How many events are no longer kept, which is the number of the last such. */
 static u64 ring_gone(void)
+	__must_hold(&ring.lock)
 {
 	lockdep_assert_held(&ring.lock);
 	return ring.count > ring.size ? ring.count - ring.size : 0;

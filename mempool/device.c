@@ -243,6 +243,7 @@ static void insert_block(struct pool_file *pf, struct pool_block *new)
 }
 
 static void remove_block(struct pool_file *pf, struct pool_block *block)
+	__must_hold(&pf->lock)
 {
 	lockdep_assert_held(&pf->lock);
 	rb_erase(&block->node, &pf->blocks);
@@ -252,6 +253,7 @@ static void remove_block(struct pool_file *pf, struct pool_block *block)
 
 /* The block that @page of the file is in, or that ended just before it. */
 static struct pool_block *find_block(struct pool_file *pf, unsigned long page)
+	__must_hold(&pf->lock)
 {
 	struct rb_node *node = pf->blocks.rb_node;
 	struct pool_block *block;
@@ -284,6 +286,7 @@ static struct pool_block *get_block(struct pool_file *pf, unsigned long page)
 
 /* The block whose handle this is. */
 static struct pool_block *find_handle(struct pool_file *pf, u64 handle)
+	__must_hold(&pf->lock)
 {
 	struct pool_block *block;
 

@@ -108,6 +108,7 @@ static void give_back(const struct mem_block *block)
 }
 
 static void insert_block(struct kmk_mem *mem, struct mem_block *new)
+	__must_hold(&mem->lock)
 {
 	struct rb_node **link = &mem->blocks.rb_node, *parent = NULL;
 
@@ -125,6 +126,7 @@ static void insert_block(struct kmk_mem *mem, struct mem_block *new)
 
 /* The block that @address is in, be it its start or not. */
 static struct mem_block *find_block(struct kmk_mem *mem, const void *address)
+	__must_hold(&mem->lock)
 {
 	struct rb_node *node = mem->blocks.rb_node;
 	struct mem_block *block;
@@ -145,6 +147,7 @@ static struct mem_block *find_block(struct kmk_mem *mem, const void *address)
 /* Why no block begins at @address. */
 static enum kmk_misuse why_none(struct kmk_mem *mem, const struct mem_block *found,
 				const void *address)
+	__must_hold(&mem->lock)
 {
 	unsigned int i;
 

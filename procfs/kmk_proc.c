@@ -145,10 +145,12 @@ static u32 snapshot_size(const struct snapshot *snapshot)
 }
 
 static void snapshot_add(struct snapshot *snapshot, struct record *record, u32 skip)
+	__must_hold(&log_lock)
 {
 	u32 start = snapshot_size(snapshot);
 	struct slice *slice = &snapshot->slices[snapshot->count++];
 
+	lockdep_assert_held(&log_lock);
 	refcount_inc(&record->refs);
 	slice->record = record;
 	slice->skip = skip;
@@ -156,6 +158,7 @@ static void snapshot_add(struct snapshot *snapshot, struct record *record, u32 s
 }
 
 static void snapshot_fill(struct snapshot *snapshot)
+	__must_hold(&log_lock)
 {
 	struct record *record;
 
@@ -218,6 +221,7 @@ static const struct slice *snapshot_find(const struct snapshot *snapshot, u32 po
 
 /* Drop lines that are too many, oldest first; whole records go to @dropped. */
 static void log_trim(struct list_head *dropped)
+	__must_hold(&log_lock)
 {
 	lockdep_assert_held(&log_lock);
 	while (log_nr_lines > max_entries) {
@@ -388,6 +392,7 @@ free_text:
 
 /* Reading from the beginning, and only that, begins a new pass. */
 static int reader_begin(struct reader *reader, loff_t pos)
+	__must_hold(&reader->lock)
 {
 	struct snapshot *snapshot;
 

@@ -46,6 +46,7 @@ int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_
 	umode_t mode = inode->i_mode;
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	if (acl && type == ACL_TYPE_ACCESS) {
 		/* one that says no more than the mode becomes the mode */
 		err = posix_acl_update_mode(idmap, inode, &mode, &acl);

@@ -122,7 +122,8 @@ struct cramfs_inode {
 		struct cramfs_dir dir __guarded_by(&vfs_inode.i_rwsem);
 		char link[CRAMFS_INLINE_LINK];
 		struct {		/* a file's */
-			struct folio *straddling;	/* its end, or NULL: see file.c */
+			/* the end of the file, or NULL: see file.c */
+			struct folio *straddling __guarded_by(&vfs_inode.i_rwsem);
 			KMK_INVALIDATE_LOCK
 		};
 	};
@@ -135,6 +136,15 @@ struct cramfs_inode {
 static inline struct cramfs_inode *CRAMFS_I(const struct inode *inode)
 {
 	return container_of(inode, struct cramfs_inode, vfs_inode);
+}
+
+/*
+ * Whoever changes the attributes of an inode holds its i_rwsem, or has a new one: no dentry
+ * leads to it yet.
+ */
+static inline void cramfs_assert_changeable(const struct inode *inode)
+{
+	lockdep_assert(lockdep_is_held(&inode->i_rwsem) || hlist_empty(&inode->i_dentry));
 }
 
 static inline struct cramfs_sb *CRAMFS_SB(const struct super_block *sb)
@@ -158,7 +168,7 @@ int cramfs_init_inode_cache(void);
 void cramfs_destroy_inode_cache(void);
 
 /* file.c */
-void cramfs_truncate(struct inode *inode, loff_t size);
+void cramfs_truncate(struct inode *inode, loff_t size) __must_hold(&inode->i_rwsem);
 extern const struct address_space_operations cramfs_aops;
 extern const struct file_operations cramfs_file_operations;
 extern const struct inode_operations cramfs_file_inode_operations;
@@ -173,7 +183,8 @@ extern const struct xattr_handler *cramfs_xattr_handlers[];
 /* acl.c */
 #ifdef CONFIG_FS_POSIX_ACL
 bool cramfs_has_acl(const struct inode *inode, int type);
-int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_acl *acl, int type);
+int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_acl *acl, int type)
+	__must_hold(&d_inode(dentry)->i_rwsem);
 int cramfs_init_acl(struct inode *inode, struct inode *dir);
 #else
 static inline int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,

@@ -57,18 +57,27 @@ void cramfs_destroy_dir(struct inode *inode)
 	xa_destroy(&dir->chunks);
 }
 
-static void free_chunk(struct cramfs_dir *dir, struct cramfs_chunk *chunk, unsigned long index)
+static struct inode *dir_inode(struct cramfs_dir *dir)
 {
+	return &container_of(dir, struct cramfs_inode, dir)->vfs_inode;
+}
+
+static void free_chunk(struct cramfs_dir *dir, struct cramfs_chunk *chunk, unsigned long index)
+	__must_hold(&dir_inode(dir)->i_rwsem)
+{
+	lockdep_assert_held_write(&dir_inode(dir)->i_rwsem);
 	xa_erase(&dir->chunks, index);
 	kfree(chunk);
 }
 
 static noinline int add_chunk(struct cramfs_dir *dir)
+	__must_hold(&dir_inode(dir)->i_rwsem)
 {
 	unsigned long next = dir->last + 1, index = next / CRAMFS_CHUNK_SLOTS;
 	struct cramfs_chunk *chunk;
 	int err;
 
+	lockdep_assert_held_write(&dir_inode(dir)->i_rwsem);
 	if (next > LONG_MAX - CRAMFS_CHUNK_SLOTS)
 		return -ENOSPC;
 
@@ -92,6 +101,7 @@ static noinline int add_chunk(struct cramfs_dir *dir)
 
 /* Make sure that the next dir_add() has a slot; keep i_rwsem between the two. */
 static int dir_reserve(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 
@@ -102,6 +112,7 @@ static int dir_reserve(struct inode *inode)
 }
 
 static void dir_add(struct inode *inode, struct dentry *dentry)
+	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 
@@ -116,6 +127,7 @@ static void dir_add(struct inode *inode, struct dentry *dentry)
 }
 
 static void dir_remove(struct inode *inode, struct dentry *dentry)
+	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 	struct cramfs_chunk *chunk = dentry->d_fsdata;
@@ -129,6 +141,7 @@ static void dir_remove(struct inode *inode, struct dentry *dentry)
 
 /* @dentry takes over the place of @old, whose name it is going to have. */
 static void dir_replace(struct dentry *old, struct dentry *dentry)
+	__must_hold(&d_inode(old->d_parent)->i_rwsem)
 {
 	struct cramfs_chunk *chunk = old->d_fsdata;
 
@@ -139,6 +152,8 @@ static void dir_replace(struct dentry *old, struct dentry *dentry)
 }
 
 static void dir_exchange(struct dentry *a, struct dentry *b)
+	__must_hold(&d_inode(a->d_parent)->i_rwsem)
+	__must_hold(&d_inode(b->d_parent)->i_rwsem)
 {
 	lockdep_assert_held_write(&d_inode(a->d_parent)->i_rwsem);
 	lockdep_assert_held_write(&d_inode(b->d_parent)->i_rwsem);
@@ -149,7 +164,9 @@ static void dir_exchange(struct dentry *a, struct dentry *b)
 }
 
 static bool dir_empty(const struct inode *inode)
+	__must_hold(&inode->i_rwsem)
 {
+	lockdep_assert_held_write(&inode->i_rwsem);
 	return !CRAMFS_I(inode)->dir.entries;
 }
 
@@ -179,11 +196,13 @@ static bool emit(struct dir_context *ctx, const struct dentry *dentry)
 }
 
 static int cramfs_readdir(struct file *file, struct dir_context *ctx)
+	__must_hold_shared(&file_inode(file)->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(file_inode(file))->dir;
 	struct cramfs_chunk *chunk;
 	unsigned long index, end;
 
+	lockdep_assert_held(&file_inode(file)->i_rwsem);
 	if (!ctx->pos)
 		set_end(file);
 	if (!dir_emit_dots(file, ctx))
@@ -248,6 +267,7 @@ static void touch_dir(struct inode *dir, struct timespec64 when)
 
 /* Give the new @inode its first name; takes over the reference. */
 static int add_name(struct inode *dir, struct dentry *dentry, struct inode *inode)
+	__must_hold(&dir->i_rwsem)
 {
 	int err = dir_reserve(dir);
 

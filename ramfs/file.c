@@ -123,9 +123,13 @@ static int insert_folio(struct inode *inode, struct folio *folio, pgoff_t index)
  * the invalidate lock nobody adds any, so the difference is exact.
  */
 static void give_removed(struct inode *inode, unsigned long before)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	unsigned long removed = before - READ_ONCE(inode->i_mapping->nrpages);
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
 	if (!removed)
 		return;
 	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, removed);
@@ -134,11 +138,13 @@ static void give_removed(struct inode *inode, unsigned long before)
 
 /* Zero what lies behind the end of the file in its last page: it grows, or a map wrote there. */
 static void zero_tail(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
 {
 	loff_t size = inode->i_size;
 	struct folio *folio;
 	size_t offset;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	if (!offset_in_page(size))
 		return;
 	folio = find_folio(inode->i_mapping, size >> PAGE_SHIFT);
@@ -160,9 +166,13 @@ static void zero_tail(struct inode *inode)
 
 /* The folio that straddles the end of a file of @size, with a reference, or NULL. */
 static struct folio *straddling_folio(struct address_space *mapping, loff_t size)
+	__must_hold(&mapping->host->i_rwsem)
+	__must_hold(kmk_invalidate_lock(mapping))
 {
 	struct folio *folio = find_folio(mapping, size >> PAGE_SHIFT);
 
+	lockdep_assert_held_write(&mapping->host->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	if (!folio)
 		return NULL;
 	if (folio_test_large(folio) && folio_next_index(folio) > DIV_ROUND_UP_ULL(size, PAGE_SIZE))
@@ -173,6 +183,8 @@ static struct folio *straddling_folio(struct address_space *mapping, loff_t size
 
 /* Returns the folio as straddling_folio() does, if it could not be cut. */
 static struct folio *cut_folio(struct address_space *mapping, loff_t size)
+	__must_hold(&mapping->host->i_rwsem)
+	__must_hold(kmk_invalidate_lock(mapping))
 {
 	struct folio *folio = straddling_folio(mapping, size);
 	loff_t end;
@@ -186,9 +198,11 @@ static struct folio *cut_folio(struct address_space *mapping, loff_t size)
 }
 
 static void hold_straddling(struct inode *inode, struct folio *folio)
+	__must_hold(&inode->i_rwsem)
 {
 	struct folio *held = CRAMFS_I(inode)->straddling;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	CRAMFS_I(inode)->straddling = folio;
 	if (held)
 		folio_put(held);
@@ -196,7 +210,11 @@ static void hold_straddling(struct inode *inode, struct folio *folio)
 
 /* What was held may lie within the file by now, or have left it. */
 static void review_straddling(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
 	if (CRAMFS_I(inode)->straddling)
 		hold_straddling(inode, straddling_folio(inode->i_mapping, inode->i_size));
 }
@@ -323,12 +341,14 @@ static ssize_t write_folio(struct address_space *mapping, struct folio *folio, s
  */
 static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter *from,
 			       unsigned int order)
+	__must_hold(&inode->i_rwsem)
 {
 	struct folio *folio = alloc_folio(inode, order);
 	size_t offset = offset_in_page(pos);
 	ssize_t got;
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 
@@ -359,12 +379,14 @@ static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter 
 }
 
 static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, bool single)
+	__must_hold(&inode->i_rwsem)
 {
 	struct address_space *mapping = inode->i_mapping;
 	pgoff_t index = pos >> PAGE_SHIFT;
 	struct folio *folio = NULL;
 	ssize_t got;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	/* behind so many pages there is none, unless there are holes */
 	if (single || index != READ_ONCE(mapping->nrpages))
 		folio = find_folio(mapping, index);
@@ -384,11 +406,13 @@ static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from
 
 /* @from is not empty. */
 static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
+	__must_hold(&file_inode(iocb->ki_filp)->i_rwsem)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	bool single = false;
 	ssize_t done = 0, got;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	if (iocb->ki_pos > inode->i_size)
 		zero_tail(inode);
 	for (;;) {
@@ -432,11 +456,13 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
  * it locked; -EEXIST when a fault was there first, -ENOSPC, -ENOMEM.
  */
 static struct folio *add_zeros(struct inode *inode, pgoff_t index, unsigned int order)
+	__must_hold_shared(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct folio *folio = alloc_folio(inode, order);
 	long i;
 	int err;
 
+	lockdep_assert_held(kmk_invalidate_lock(inode->i_mapping));
 	if (IS_ERR(folio))
 		return folio;
 	for (i = 0; i < folio_nr_pages(folio); i++)
@@ -448,10 +474,14 @@ static struct folio *add_zeros(struct inode *inode, pgoff_t index, unsigned int 
 
 /* Put zeros at @index, in a folio that ends before @end and before the next page there. */
 static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct folio *folio;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	end = next_page(mapping, index, end);
 	folio = add_zeros(inode, index, folio_order_for(mapping, index, end - index));
 	if (IS_ERR(folio))
@@ -463,20 +493,28 @@ static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 }
 
 static void forget_new_pages(struct address_space *mapping)
+	__must_hold(&mapping->host->i_rwsem)
+	__must_hold(kmk_invalidate_lock(mapping))
 {
 	unsigned long index = 0;
 
+	lockdep_assert_held_write(&mapping->host->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW))
 		unmark_page(mapping, index, MARK_NEW);
 }
 
 static void remove_new_pages(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct address_space *mapping = inode->i_mapping;
 	unsigned long index = 0, before = READ_ONCE(mapping->nrpages);
 	struct folio *folio;
 	loff_t start, end;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW)) {
 		folio = find_folio(mapping, index);
 		start = folio_pos(folio);
@@ -492,12 +530,16 @@ static void remove_new_pages(struct inode *inode)
  * What lies beyond @size, the end of the file, is in single pages: see straddling_folio().
  */
 static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t size)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct address_space *mapping = inode->i_mapping;
 	pgoff_t inside = min_t(pgoff_t, end, DIV_ROUND_UP_ULL(size, PAGE_SIZE));
 	struct folio *folio;
 	int err = 0;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	while (index < end && !err) {
 		folio = find_folio(mapping, index);
 		if (folio) {
@@ -519,12 +561,16 @@ static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t si
 
 /* Zero what is there between @start and @end; holes stay holes. */
 static void zero_range(struct inode *inode, loff_t start, loff_t end)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct folio *folio;
 	size_t offset, size;
 	pgoff_t index, last = (end - 1) >> PAGE_SHIFT;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
 	while (start < end) {
 		index = next_page(mapping, start >> PAGE_SHIFT, last + 1);
 		if (index > last)
@@ -542,9 +588,13 @@ static void zero_range(struct inode *inode, loff_t start, loff_t end)
 }
 
 static void punch_hole(struct inode *inode, loff_t start, loff_t end)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	unsigned long before = READ_ONCE(inode->i_mapping->nrpages);
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
 	review_straddling(inode);
 	truncate_pagecache_range(inode, start, end - 1);
 	review_straddling(inode);
@@ -553,10 +603,14 @@ static void punch_hole(struct inode *inode, loff_t start, loff_t end)
 
 /* Everything that can fail comes first. */
 static int allocate(struct inode *inode, int mode, loff_t start, loff_t end)
+	__must_hold(&inode->i_rwsem)
+	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->i_size;
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
 	if (grows) {
 		err = inode_newsize_ok(inode, end);
 		if (err)
@@ -674,10 +728,12 @@ static unsigned int fault_order(struct inode *inode, pgoff_t index)
 }
 
 static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
+	__must_hold_shared(kmk_invalidate_lock(inode->i_mapping))
 {
 	unsigned int order = fault_order(inode, vmf->pgoff);
 	struct folio *folio = add_zeros(inode, vmf->pgoff, order);
 
+	lockdep_assert_held_read(kmk_invalidate_lock(inode->i_mapping));
 	/* the memory cgroup may have no room for many pages, but for one */
 	if (order && PTR_ERR_OR_ZERO(folio) == -ENOMEM)
 		folio = add_zeros(inode, vmf->pgoff, 0);

@@ -39,7 +39,10 @@ static void limit_init(struct cramfs_limit *limit, s64 max)
 	atomic64_set(&limit->left, max);
 }
 
-/* Lower the limit to @max, unless more is in use; a higher @max changes nothing. */
+/*
+ * Lower the limit to @max, unless more is in use; a higher @max changes nothing. This and
+ * limit_grow() are for cramfs_reconfigure() only, which runs under s_umount.
+ */
 static bool limit_shrink(struct cramfs_limit *limit, s64 max)
 {
 	s64 left;
@@ -339,6 +342,7 @@ static int cramfs_get_tree(struct fs_context *fc)
 
 /* All checks first; from the first change on nothing can fail. */
 static int cramfs_reconfigure(struct fs_context *fc)
+	__must_hold(&fc->root->d_sb->s_umount)
 {
 	const struct cramfs_options *new = fc->fs_private;
 	struct cramfs_sb *csb = CRAMFS_SB(fc->root->d_sb);
@@ -347,6 +351,7 @@ static int cramfs_reconfigure(struct fs_context *fc)
 	s64 new_pages = test_bit(OPT_SIZE, &new->given) ? new->pages : pages;
 	s64 new_inodes = test_bit(OPT_NR_INODES, &new->given) ? new->inodes : inodes;
 
+	lockdep_assert_held_write(&fc->root->d_sb->s_umount);
 	if (test_bit(OPT_MODE, &new->given) && new->mode != old->mode)
 		return refuse(fc, "mode= cannot change in a remount; use chmod");
 	if (test_bit(OPT_UID, &new->given) && !uid_eq(new->uid, old->uid))

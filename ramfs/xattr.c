@@ -44,6 +44,7 @@ int cramfs_charge_xattr(struct inode *inode, ssize_t delta)
 	long more = (long)DIV_ROUND_UP(bytes, PAGE_SIZE) -
 		    (long)DIV_ROUND_UP(ci->xattr_bytes, PAGE_SIZE);
 
+	cramfs_assert_changeable(inode);
 	if (more > 0 && !cramfs_take(pages, more))
 		return -ENOSPC;
 	if (more < 0)
@@ -82,7 +83,7 @@ static struct cramfs_xattr *find_xattr(const struct inode *inode, const char *pr
 	struct cramfs_xattr *xattr;
 
 	hlist_for_each_entry_rcu(xattr, &CRAMFS_I(inode)->xattrs, node,
-				 rwsem_is_locked(&inode->i_rwsem))
+				 lockdep_is_held(&inode->i_rwsem))
 		if (!strncmp(xattr->name, prefix, prefix_size) &&
 		    !strcmp(xattr->name + prefix_size, name))
 			return xattr;
@@ -134,6 +135,7 @@ static int cramfs_xattr_set(const struct xattr_handler *handler, struct mnt_idma
 	struct cramfs_xattr *old, *new = NULL;
 	int err;
 
+	cramfs_assert_changeable(inode);
 	old = find_xattr(inode, handler->prefix, name);
 	if (old && (flags & XATTR_CREATE))
 		return -EEXIST;

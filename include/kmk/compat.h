@@ -38,6 +38,13 @@
 
 /* Locks */
 
+#include <linux/lockdep.h>
+
+/* 5.15 added lockdep_assert(). */
+#ifndef lockdep_assert
+#define lockdep_assert(cond) do { } while (0)
+#endif
+
 /*
  * 7.0 added these, which clang 22 checks where CONFIG_WARN_CONTEXT_ANALYSIS is set; before,
  * what a lock guards is only said, and sparse knows __must_hold(), of one lock.
@@ -45,6 +52,7 @@
 #ifndef __guarded_by
 #define __guarded_by(...)
 #define __pt_guarded_by(...)
+#define __must_hold_shared(lock) __must_hold(lock)
 #endif
 
 /* Library functions */
@@ -441,7 +449,7 @@ static inline void d_make_discardable(struct dentry *dentry)
 /*
  * 5.15: a mapping has a lock against the removal of its pages. Before, who needs
  * one has it in a structure of his own, by KMK_INVALIDATE_LOCK in it and
- * kmk_init_invalidate_lock().
+ * kmk_init_invalidate_lock(); kmk_invalidate_lock() is that of a mapping.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
 #define KMK_INVALIDATE_LOCK struct rw_semaphore invalidate_lock;
@@ -450,16 +458,14 @@ static inline void d_make_discardable(struct dentry *dentry)
 		init_rwsem(&(container)->invalidate_lock);			\
 		(mapping)->private_data = &(container)->invalidate_lock;	\
 	} while (0)
-#define filemap_invalidate_lock(mapping)					\
-	down_write((struct rw_semaphore *)(mapping)->private_data)
-#define filemap_invalidate_unlock(mapping)					\
-	up_write((struct rw_semaphore *)(mapping)->private_data)
-#define filemap_invalidate_lock_shared(mapping)					\
-	down_read((struct rw_semaphore *)(mapping)->private_data)
-#define filemap_invalidate_unlock_shared(mapping)				\
-	up_read((struct rw_semaphore *)(mapping)->private_data)
+#define kmk_invalidate_lock(mapping) ((struct rw_semaphore *)(mapping)->private_data)
+#define filemap_invalidate_lock(mapping)		down_write(kmk_invalidate_lock(mapping))
+#define filemap_invalidate_unlock(mapping)		up_write(kmk_invalidate_lock(mapping))
+#define filemap_invalidate_lock_shared(mapping)		down_read(kmk_invalidate_lock(mapping))
+#define filemap_invalidate_unlock_shared(mapping)	up_read(kmk_invalidate_lock(mapping))
 #else
 #define KMK_INVALIDATE_LOCK
+#define kmk_invalidate_lock(mapping) (&(mapping)->invalidate_lock)
 #define kmk_init_invalidate_lock(mapping, container) do { } while (0)
 #endif
 
