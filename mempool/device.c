@@ -104,7 +104,7 @@ static u64 block_bytes(const struct pool_block *block)
 	return (u64)block->npages << PAGE_SHIFT;
 }
 
-static bool usage_reserve(u64 bytes)
+static bool __must_check usage_reserve(u64 bytes)
 {
 	bool fits;
 

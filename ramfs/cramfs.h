@@ -62,7 +62,7 @@ static inline s64 cramfs_used(const struct cramfs_limit *limit)
 }
 
 /* Make what is left @n less, if there is as much; @left is what it was. */
-static inline bool cramfs_reduce(struct cramfs_limit *limit, s64 n, s64 *left)
+static inline bool __must_check cramfs_reduce(struct cramfs_limit *limit, s64 n, s64 *left)
 {
 	*left = atomic64_read(&limit->left);
 	do {
@@ -72,7 +72,7 @@ static inline bool cramfs_reduce(struct cramfs_limit *limit, s64 n, s64 *left)
 	return true;
 }
 
-static inline bool cramfs_take(struct cramfs_limit *limit, s64 n)
+static inline bool __must_check cramfs_take(struct cramfs_limit *limit, s64 n)
 {
 	s64 left;
 
@@ -174,7 +174,7 @@ extern const struct file_operations cramfs_file_operations;
 extern const struct inode_operations cramfs_file_inode_operations;
 
 /* xattr.c */
-int cramfs_charge_xattr(struct inode *inode, ssize_t delta);
+int __must_check cramfs_charge_xattr(struct inode *inode, ssize_t delta);
 ssize_t cramfs_listxattr(struct dentry *dentry, char *buffer, size_t size);
 int cramfs_init_security(struct inode *inode, struct inode *dir, const struct qstr *name);
 void cramfs_free_xattrs(struct inode *inode);

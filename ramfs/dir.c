@@ -100,7 +100,7 @@ static noinline int add_chunk(struct cramfs_dir *dir)
 }
 
 /* Make sure that the next dir_add() has a slot; keep i_rwsem between the two. */
-static int dir_reserve(struct inode *inode)
+static int __must_check dir_reserve(struct inode *inode)
 	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;

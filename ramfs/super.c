@@ -43,7 +43,7 @@ static void limit_init(struct cramfs_limit *limit, s64 max)
  * Lower the limit to @max, unless more is in use; a higher @max changes nothing. This and
  * limit_grow() are for cramfs_reconfigure() only, which runs under s_umount.
  */
-static bool limit_shrink(struct cramfs_limit *limit, s64 max)
+static bool __must_check limit_shrink(struct cramfs_limit *limit, s64 max)
 {
 	s64 left;
 

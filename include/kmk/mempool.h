@@ -44,9 +44,9 @@ struct kmk_mem_info {
 
 struct kmk_mem;
 
-struct kmk_mem *kmk_mem_create(const char *name);
+struct kmk_mem * __must_check kmk_mem_create(const char *name);
 unsigned long kmk_mem_destroy(struct kmk_mem *mem);
-void *kmk_mem_alloc(struct kmk_mem *mem, size_t size, enum kmk_mem_kind kind);
+void * __must_check kmk_mem_alloc(struct kmk_mem *mem, size_t size, enum kmk_mem_kind kind);
 int kmk_mem_free(struct kmk_mem *mem, const void *block);
 int kmk_mem_query(struct kmk_mem *mem, const void *block, struct kmk_mem_info *info);
 
@@ -82,10 +82,10 @@ struct kmk_pool_stats {
 
 struct kmk_pool;
 
-struct kmk_pool *kmk_pool_create(const char *name, size_t block_size,
-				 unsigned long total_blocks, unsigned int flags);
+struct kmk_pool * __must_check kmk_pool_create(const char *name, size_t block_size,
+					       unsigned long total_blocks, unsigned int flags);
 unsigned long kmk_pool_destroy(struct kmk_pool *pool);
-void *kmk_pool_alloc(struct kmk_pool *pool);
+void * __must_check kmk_pool_alloc(struct kmk_pool *pool);
 int kmk_pool_free(struct kmk_pool *pool, void *block);
 void kmk_pool_get_stats(struct kmk_pool *pool, struct kmk_pool_stats *stats);
 
