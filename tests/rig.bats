@@ -127,6 +127,7 @@ boots() {
 }
 
 @test "a machine in which events are traced on and off goes on" {
+	# shellcheck disable=SC2016 # for the shell in the machine
 	run "$vm" -t 60 sh -c 'while :; do echo | cat > /dev/null; done & n=0
 		while [ $n -lt 200 ]; do
 			for on in 1 0; do echo $on > /sys/kernel/tracing/events/module/enable; done
@@ -180,20 +181,36 @@ boots() {
 	[ "$output" = unprivileged ]
 }
 
-# The kernels that CI gives to a target of make, of 30 days.
+# What CI does on a day, that many seconds after it began; make takes none.
 # shellcheck disable=SC2317 # the script calls them
-of_30_days() {
+ci_of() {
 	make() { echo "$@"; }
 	date() { echo $((day * 86400)); }
 	export -f make date
+	env day="$1" SECONDS="$2" "$BATS_TEST_DIRNAME/../.ci/run"
+}
+
+# The kernels that CI gives to a target of make, of 30 days.
+of_30_days() {
 	for day in {1..30}; do
-		day=$day "$BATS_TEST_DIRNAME/../.ci/run" | sed -n "s/^$1 KERNELS=//p" | xargs -n 1
+		ci_of "$day" 0 | sed -n "s/^$1 KERNELS=//p" | xargs -n 1
 	done | sort -u
 }
 
-@test "CI comes to every kernel of the list, and to KASAN and KCSAN" {
+@test "CI comes to every kernel of the list, and to each with KASAN and KCSAN" {
 	[ "$(of_30_days check-kernels)" = "$(awk '
 		/^[^#]/ && $1 != "new" && $1 != "6.1" && $5 == "amd64" { print $1 }' \
 		"$BATS_TEST_DIRNAME/kernels/list" | sort)" ]
-	[ "$(of_30_days check-debug | xargs)" = '6.1-kasan 6.1-kcsan' ]
+	[ "$(of_30_days check-debug | xargs)" = '6.1-kasan 6.1-kcsan 7.3-kasan' ]
+}
+
+@test "CI that has too little time for a kernel with checkers says which it leaves out" {
+	run ci_of 2 2500
+	[[ $output == *'7.3-kasan was due and is dropped for 6.1-kcsan'*'check-debug KERNELS=6.1-kcsan'* ]]
+	run ci_of 2 4000
+	[[ $output == *'7.3-kasan was due and is dropped for 6.1-kcsan'*'6.1-kcsan was due and is dropped,'* ]]
+	[[ $output != *check-debug* ]]
+	run ci_of 1 4000
+	[[ $output == *'6.1-kcsan was due and is dropped, no kernel with checkers today'* ]]
+	[[ $output != *check-debug* ]]
 }
