@@ -5,6 +5,9 @@
 
 cd "$BATS_TEST_DIRNAME/.." || exit
 
+# Since Linux 6.3 it says of which kind.
+use_after_free='KASAN: (slab-)?use-after-free in .*\[kmk_fault\]'
+
 setup_file() {
 	export found=$BATS_FILE_TMPDIR/found
 
@@ -33,13 +36,13 @@ shortest() {
 faults() {
 	run tests/vm/run "${@:2}" sh -c "insmod /lib/kmk/kmk_fault.ko fault=maze && $1"
 	[ "$status" -eq 3 ]
-	[[ $output == *"KASAN: use-after-free in "*"[kmk_fault]"* ]]
+	[[ $output =~ $use_after_free ]]
 }
 
 @test "it finds the fault, and says with which seed" {
 	grep '^# fuzz' "$found" >&2
 	grep -q '^# fuzz: seed 4$' "$found"
-	grep -q '^# fuzz: the kernel says: BUG: KASAN: use-after-free in .*\[kmk_fault\]' "$found"
+	grep -qE "^# fuzz: the kernel says: BUG: $use_after_free" "$found"
 	grep -q '^not ok 1' "$found"
 }
 
