@@ -14,7 +14,7 @@ setup_file() {
 	local faults=()
 
 	# Lockdep tells of one thing only, and nothing after a report of KASAN: so these come last.
-	! has KASAN || faults=(rcu atomic_sleep shift index list active_timer lock_order use_after_free
+	! has KASAN || faults=(rcu atomic_sleep shift index bool vm list active_timer lock_order use_after_free
 			       slab_bounds vmalloc_bounds stack_bounds shared_irq leak)
 	! has KCSAN || faults=(race)
 	[ ${#faults[@]} -gt 0 ] || return 0
@@ -58,6 +58,14 @@ told() {
 
 @test "UBSAN: index" {
 	told UBSAN_BOUNDS index 'UBSAN: array-index-out-of-bounds'
+}
+
+@test "UBSAN: bool" {
+	told UBSAN_BOOL bool 'UBSAN: invalid-load'
+}
+
+@test "DEBUG_VM: a cleared object of a pool" {
+	told DEBUG_VM vm 'WARNING: .*mm/mempool\.c'
 }
 
 @test "DEBUG_ATOMIC_SLEEP: sleep under a spinlock" {

@@ -18,6 +18,7 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/mempool.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -30,6 +31,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timer.h>
+#include <linux/types.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -119,6 +121,15 @@ static void fault_index(void)
 	ubsan_sink = numbers.inside[hidden(4)];
 }
 
+static void fault_bool(void)
+{
+	u8 byte = hidden(2);
+	bool *neither = (bool *)&byte;
+
+	OPTIMIZER_HIDE_VAR(neither);
+	ubsan_sink = *neither;
+}
+
 /* DEBUG_ATOMIC_SLEEP */
 
 static DEFINE_SPINLOCK(spin);
@@ -201,6 +212,18 @@ static void fault_leak(void)
 	void *p = kmalloc(1234, GFP_KERNEL);
 
 	OPTIMIZER_HIDE_VAR(p);
+}
+
+/* DEBUG_VM: what comes from a pool may have been used before, and is not cleared. */
+
+static void fault_vm(void)
+{
+	mempool_t *pool = mempool_create_kmalloc_pool(1, 16);
+
+	if (!pool)
+		return;
+	mempool_free(mempool_alloc(pool, GFP_KERNEL | __GFP_ZERO), pool);
+	mempool_destroy(pool);
 }
 
 /* DEBUG_SHIRQ: the handler may be called until free_irq() returns, and is. */
@@ -311,12 +334,14 @@ static const struct {
 	{ "stack_bounds", fault_stack_bounds },
 	{ "shift", fault_shift },
 	{ "index", fault_index },
+	{ "bool", fault_bool },
 	{ "atomic_sleep", fault_atomic_sleep },
 	{ "lock_order", fault_lock_order },
 	{ "rcu", fault_rcu },
 	{ "active_timer", fault_active_timer },
 	{ "list", fault_list },
 	{ "leak", fault_leak },
+	{ "vm", fault_vm },
 	{ "shared_irq", fault_shared_irq },
 	{ "race", fault_race },
 	{ "maze", fault_maze },
