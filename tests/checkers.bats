@@ -99,6 +99,17 @@ told() {
 		grep -A 1 -E "($complaints).*size 2048" | grep 'comm "insmod"'
 }
 
+# Nothing of the log tells: it is cleared, and the console has none of it.
+@test "kmemleak and lockdep that are off at the end fail the run, and are told" {
+	has KASAN || skip 'on this kernel neither is there to be turned off'
+	KMK_VM_LOG='' run "$BATS_TEST_DIRNAME/vm/run" sh -c 'dmesg -n 1
+		insmod /lib/kmk/kmk_fault.ko fault=use_after_free
+		echo off > /sys/kernel/debug/kmemleak
+		dmesg -c > /dev/null'
+	[ "$status" -eq 3 ]
+	[ "$output" = '# vm: checked no more at the end: kmemleak, lockdep' ]
+}
+
 @test "KCSAN: data race" {
 	told KCSAN race 'KCSAN: data-race in race_thread'
 }
