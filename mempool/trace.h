@@ -5,6 +5,7 @@
 #if !defined(_MEMPOOL_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _MEMPOOL_TRACE_H
 
+#include <linux/kernel.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
@@ -26,22 +27,23 @@ TRACE_EVENT(kmk_mempool_misuse,
 		__array(char, name, KMK_MEMPOOL_NAME_LEN)
 		__field(const void *, block)
 		__field(int, what)
-		__field(unsigned long, caller)
+		__array(char, caller, 128)	/* whose code may be gone when this is read */
 	),
 	TP_fast_assign(
 		strscpy_pad(__entry->name, name, KMK_MEMPOOL_NAME_LEN);
 		__entry->block = block;
 		__entry->what = what;
-		__entry->caller = caller;
+		memset(__entry->caller, 0, sizeof(__entry->caller));
+		snprintf(__entry->caller, sizeof(__entry->caller), "%pS", (void *)caller);
 	),
-	TP_printk("name=%s block=%p what=\"%s\" caller=%pS",
+	TP_printk("name=%s block=%p what=\"%s\" caller=%s",
 		  __entry->name, __entry->block,
 		  __print_symbolic(__entry->what,
 				   { KMK_MISUSE_FREE, "already free" },
 				   { KMK_MISUSE_FOREIGN, "not of this pool" },
 				   { KMK_MISUSE_ALIGN, "misaligned" },
 				   { KMK_MISUSE_OVERRUN, "overrun" }),
-		  (void *)__entry->caller)
+		  __entry->caller)
 );
 
 #endif /* _MEMPOOL_TRACE_H */
