@@ -19,6 +19,7 @@
 
 #define TRACING "/sys/kernel/tracing"
 #define EVENTS TRACING "/events/kmk_"
+#define MEMPOOL_DEBUGFS "/sys/kernel/debug/kmk_mempool"
 #define KPTR_RESTRICT "/proc/sys/kernel/kptr_restrict"
 
 static const struct {
@@ -38,6 +39,7 @@ static const struct {
 static void load_all(void)
 {
 	umount2(MNT, MNT_DETACH);
+	module_unload("kmk_mempool_test");
 	for (size_t i = 0; i < MODULES; i++) {
 		if (module_loaded(modules[i].name))
 			wait_until(!module_unload(modules[i].name));
@@ -65,10 +67,12 @@ static __u64 new_block(int fd, size_t size)
 static void use_all(void)
 {
 	struct custom_syscall_data call = { CUSTOM_SYSCALL_ADD, 1, 2, 0 };
-	int echo, fifo, irq, syscall, mempool;
+	int echo, fifo, irq, syscall, mempool, file;
+	char bytes[7];
 
 	echo = ck_ok(open("/dev/echo", O_RDWR | O_CLOEXEC));
-	ck_assert_int_eq(write(echo, "message", 7), 7);
+	ck_assert_int_eq(pwrite(echo, "message", 7, 0), 7);
+	ck_assert_int_eq(pread(echo, bytes, 7, 0), 7);
 	fifo = ck_ok(open("/dev/echo_fifo", O_RDWR | O_CLOEXEC));
 	ck_assert_int_eq(write(fifo, "bytes", 5), 5);
 	ck_assert_int_eq(spew("/proc/rust_proc", "an entry\n"), 0);
@@ -78,7 +82,14 @@ static void use_all(void)
 	ck_ok(custom_syscall(syscall, &call));
 	mempool = ck_ok(open("/dev/mempool", O_RDWR | O_CLOEXEC));
 	new_block(mempool, PAGE);
-	close(new_file(MNT "/file"));
+	/* a pool and a manager that stay, and misuses of others */
+	ck_assert_int_eq(module_load("kmk_mempool_test", "keep=1"), 0);
+	ck_assert(file_has("/sys/kernel/debug/kmk_mempool_test/pool_overrun", "ok\n"));
+	ck_assert(file_has("/sys/kernel/debug/kmk_mempool_test/mem_misuse", "ok\n"));
+	file = new_file(MNT "/file");
+	ck_assert_int_eq(write(file, "bytes", 5), 5);
+	ck_ok(ftruncate(file, 0));
+	close(file);
 	ck_ok(unlink(MNT "/file"));
 	/* the files stay open: their fdinfo is an output too */
 	(void)irq;
@@ -99,10 +110,11 @@ static void check_text(const char *path, const char *text)
 		     text + match.rm_so);
 }
 
-/* Files that block or that are written only are passed over. */
+/* All of it: a read of some files ends at a page. Files that block or are written only are not. */
 static int check_file(const char *path, const struct stat *st, int type, struct FTW *walk)
 {
 	static char text[1 << 20];
+	size_t size = 0;
 	ssize_t n;
 	int fd;
 
@@ -113,11 +125,13 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+	while ((n = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += n;
 	close(fd);
 	if (n < 0)
 		return 0;
-	text[n] = '\0';
+	ck_assert_msg(size < sizeof(text) - 1, "%s: too long", path);
+	text[size] = '\0';
 	check_text(path, text);
 	files_read++;
 	return 0;
@@ -174,12 +188,44 @@ static void trace_all(const char *on)
 	}
 }
 
+/* What shows pointers, and what could, has something to show. */
+static void check_all_is_shown(void)
+{
+	static const struct {
+		const char *path, *text;
+	} shown[] = {
+		/* whose caller was the code of a module's init, which is gone by now */
+		{ TRACING "/trace", "kmk_mempool_misuse: name=kept pool block=" },
+		{ TRACING "/trace", "kmk_mempool_misuse: name=test pool block=" },
+		{ TRACING "/trace", "kmk_mempool_misuse: name=test manager block=" },
+		{ TRACING "/trace", " caller=mem_misuse+" },
+		{ TRACING "/trace", "kmk_echo_write: " },
+		{ TRACING "/trace", "kmk_echo_read: " },
+		{ TRACING "/trace", "kmk_irq_event: " },
+		{ TRACING "/trace", "cramfs_new_inode: " },
+		{ TRACING "/trace", "cramfs_evict_inode: " },
+		{ TRACING "/trace", "cramfs_insert: " },
+		{ TRACING "/trace", "cramfs_remove: " },
+		{ MEMPOOL_DEBUGFS "/pools", "\nkept\\040pool 100 " },
+		{ MEMPOOL_DEBUGFS "/managers", "\nkept\\040manager 1 " },
+		{ MEMPOOL_DEBUGFS "/device", "blocks 1\n" },
+		{ "/proc/rust_proc", "an entry\n" },
+		{ "/proc/mounts", " cramfs " },
+	};
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++)
+		ck_assert_msg(file_has(shown[i].path, shown[i].text), "%s: no %s",
+			      shown[i].path, shown[i].text);
+	ck_assert_int_gt(log_count("kmk_mempool: test pool: free of "), 0);
+	ck_assert_int_gt(log_count("kmk_mempool: test manager: free of "), 0);
+}
+
 START_TEST(no_address_in_any_output)
 {
 	static const char * const trees[] = {
 		"/sys/class/misc/echo", "/sys/class/misc/echo_fifo",
 		"/sys/class/misc/irq_events", "/sys/class/misc/syscall_ext",
-		"/sys/class/misc/mempool", "/sys/kernel/debug/kmk_mempool",
+		"/sys/class/misc/mempool", MEMPOOL_DEBUGFS,
 		"/sys/kernel/debug/kmk_ramfs", "/proc/self/fdinfo", "/proc/rust_proc",
 		"/proc/interrupts", TRACING "/trace",
 	};
@@ -191,9 +237,12 @@ START_TEST(no_address_in_any_output)
 
 	ck_assert_int_eq(spew(KPTR_RESTRICT, "0"), 0);
 	load_all();
+	log_mark();
+	ck_assert_int_eq(spew(TRACING "/trace", ""), 0);
 	trace_all("1");
 	use_all();
 	trace_all("0");
+	check_all_is_shown();
 	for (size_t i = 0; i < sizeof(trees) / sizeof(*trees); i++)
 		check_tree(trees[i]);
 	for (size_t i = 0; i < MODULES; i++) {
@@ -205,6 +254,7 @@ START_TEST(no_address_in_any_output)
 	check_log();
 	for (int fd = 3; fd < 16; fd++)
 		close(fd);
+	ck_assert_int_eq(module_unload("kmk_mempool_test"), 0);
 	unload_all();
 }
 END_TEST
