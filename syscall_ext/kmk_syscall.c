@@ -10,7 +10,8 @@
  * open, and answers callers on kernels that do not have it.
  *
  * Data: none that changes once it is loaded, so there is no lock. Each call works on its caller's
- * memory, every field of which is fetched once.
+ * memory, which may change meanwhile: each decision rests on one copy. What compute_in_place() does
+ * not handle, call() fetches again, and judges by that copy alone.
  *
  * Context: process context, from ioctl or from io_uring, which may also call
  * from one of its worker threads.

@@ -1063,6 +1063,114 @@ START_TEST(racing_everything)
 }
 END_TEST
 
+/*
+ * A thread rewrites the arguments while a call reads them: what is done is what one of their
+ * states says, and nothing but the answer is written.
+ */
+#define SMALL	1
+#define BIG	(3 * PAGE + 1)
+
+static struct {
+	__u64 before[16];
+	volatile __u64 words[4];
+	__u64 behind[16];
+	volatile bool stop;
+	__u64 values[2];	/* of the first word; the second is now and then a bad flag */
+} contested;
+
+static void *keep_changing(void *unused)
+{
+	(void)unused;
+	while (!contested.stop) {
+		contested.words[0] = contested.values[0];
+		contested.words[1] = 1;
+		contested.words[0] = UINT64_MAX;
+		contested.words[1] = 0;
+		contested.words[0] = contested.values[1];
+	}
+	return NULL;
+}
+
+/* A thousand calls, of which some are made; the others say @err or EINVAL. */
+static void contest(int fd, unsigned long cmd, int err, void (*made)(int fd))
+{
+	static const __u64 untouched[16];
+	int i, ret, count = 0;
+	pthread_t thread;
+
+	contested.stop = false;
+	ck_assert_int_eq(pthread_create(&thread, NULL, keep_changing, NULL), 0);
+	for (i = 0; i < 1000 || !count; i++) {
+		ret = ioctl(fd, cmd, contested.words);
+		ck_assert_msg(!ret || errno == err || errno == EINVAL, "%s", strerror(errno));
+		if (!ret) {
+			count++;
+			made(fd);
+		}
+	}
+	contested.stop = true;
+	pthread_join(thread, NULL);
+	ck_assert_mem_eq(contested.before, untouched, sizeof(untouched));
+	ck_assert_mem_eq(contested.behind, untouched, sizeof(untouched));
+}
+
+static void ck_small_or_big(__u64 size, __u64 bytes)
+{
+	ck_assert_msg((size == SMALL && bytes == PAGE) || (size == BIG && bytes == 4 * PAGE),
+		      "%llu in %llu", (unsigned long long)size, (unsigned long long)bytes);
+}
+
+static void allocated(int fd)
+{
+	__u64 handle = contested.words[2];
+	struct kmk_mempool_query q;
+
+	ck_ok(query(fd, handle, &q));
+	ck_small_or_big(q.size, q.bytes);
+	ck_assert_uint_eq(stats_of(fd).file_blocks, 1);
+	ck_assert_uint_eq(stats_of(fd).file_bytes, q.bytes);
+	ck_ok(free_handle(fd, handle));
+}
+
+static void queried(int fd)
+{
+	(void)fd;
+	ck_small_or_big(contested.words[2], contested.words[3]);
+}
+
+static void freed(int fd)
+{
+	__u64 left = stats_of(fd).file_bytes, *values = contested.values;
+	struct kmk_mempool_query q;
+	int gone = query(fd, values[0], &q) ? 0 : 1;
+
+	/* one of the two, and it is made anew for the next call */
+	ck_assert_uint_eq(stats_of(fd).file_blocks, 1);
+	ck_assert_uint_eq(left, gone ? PAGE : 4 * PAGE);
+	ck_ok(query(fd, values[!gone], &q));
+	values[gone] = alloc_ok(fd, gone ? BIG : SMALL);
+}
+
+START_TEST(contested_arguments)
+{
+	int fd;
+
+	load("");
+	fd = open_node();
+	contested.values[0] = SMALL;
+	contested.values[1] = BIG;
+	contest(fd, MEMPOOL_IOC_ALLOC, ENOMEM, allocated);
+	ck_assert_uint_eq(stats_of(fd).blocks, 0);
+	contested.values[0] = alloc_ok(fd, SMALL);
+	contested.values[1] = alloc_ok(fd, BIG);
+	contest(fd, MEMPOOL_IOC_QUERY, ENOENT, queried);
+	contest(fd, MEMPOOL_IOC_FREE, ENOENT, freed);
+	ck_assert_uint_eq(stats_of(fd).blocks, 2);
+	ck_ok(close(fd));
+	unload();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mempool");
@@ -1116,6 +1224,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, clean_up, NULL);
 	tcase_add_test(tc, racing_frees);
 	tcase_add_test(tc, racing_everything);
+	tcase_add_test(tc, contested_arguments);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

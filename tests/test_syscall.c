@@ -163,6 +163,7 @@ static int ring_run(uint32_t cmd, const void *argument, uint64_t reserved)
 	ring_submit(&ring, 1, 1);
 	ck_assert(ring_next(&ring, &cqe));
 	ck_assert_uint_eq(cqe.user_data, 77);
+	ck_assert_uint_eq(cqe.flags, 0);
 	ck_assert(!ring_next(&ring, &cqe));
 	ring_close(&ring);
 	return cqe.res;
@@ -1084,37 +1085,257 @@ START_TEST(unload_under_load)
 }
 END_TEST
 
-/* Another thread rewrites the call while it is made: each field counts once. */
-static volatile struct custom_syscall_data contested;
+/*
+ * Another thread rewrites what a call is made of while it is made. Each decision rests on one
+ * copy: the answer is that of some state in which the memory was, or an error that one gives,
+ * and nothing else is written.
+ */
+#define CONTESTED 200
+#define CANARY 0x5a
 
-static void *keep_changing(void *unused)
+static struct {
+	unsigned char before[4096];
+	volatile struct custom_syscall_data calls[2 * CONTESTED];
+	unsigned char between[4096];
+	volatile int32_t errors[2][CONTESTED];
+	unsigned char behind[65536];
+	volatile struct custom_syscall_batch batch;
+} contested;
+
+static struct ring contested_ring;
+
+static void contest(void)
 {
-	(void)unused;
-	while (!stop) {
-		contested.operation = CUSTOM_SYSCALL_SLEEP;
-		contested.parameter1 = UINT64_MAX;
-		contested.operation = CUSTOM_SYSCALL_ADD;
-		contested.parameter1 = 1;
-	}
-	return NULL;
+	memset(contested.before, CANARY, sizeof(contested.before));
+	memset(contested.between, CANARY, sizeof(contested.between));
+	memset(contested.behind, CANARY, sizeof(contested.behind));
+	load();
 }
 
-START_TEST(contested_call)
+static bool is_canary(const unsigned char *bytes, size_t size)
+{
+	return bytes[0] == CANARY && !memcmp(bytes, bytes + 1, size - 1);
+}
+
+/* @make a call 5000 times, against @change. */
+static void end_contest(void (*make)(int round), void *(*change)(void *))
 {
 	pthread_t thread;
 	int i;
 
-	load();
-	contested = call_of(CUSTOM_SYSCALL_ADD, 1, 1);
-	ck_assert_int_eq(pthread_create(&thread, NULL, keep_changing, NULL), 0);
-	for (i = 0; i < 5000; i++) {
-		int err = by_ioctl((struct custom_syscall_data *)&contested);
-
-		ck_assert_msg(!err || err == -EINVAL || err == -EOVERFLOW, "%d", err);
-	}
+	stop = false;
+	ck_assert_int_eq(pthread_create(&thread, NULL, change, NULL), 0);
+	for (i = 0; i < 5000; i++)
+		make(i);
 	stop = true;
 	pthread_join(thread, NULL);
+	ck_assert(is_canary(contested.before, sizeof(contested.before)));
+	ck_assert(is_canary(contested.between, sizeof(contested.between)));
+	ck_assert(is_canary(contested.behind, sizeof(contested.behind)));
 	unload();
+}
+
+static void change_call(volatile struct custom_syscall_data *call)
+{
+	call->operation = CUSTOM_SYSCALL_SLEEP;
+	call->parameter1 = UINT64_MAX;
+	call->operation = CUSTOM_SYSCALL_MULTIPLY;
+	call->operation = CUSTOM_SYSCALL_ADD;
+	call->parameter1 = 1;
+}
+
+static void ck_changed_call(int err, int64_t result)
+{
+	if (!err)	/* 1 + 5, 1 * 5, or slept for a millisecond */
+		ck_assert_msg(result == 6 || result == 5 || !result, "%lld", (long long)result);
+	else		/* slept for too long, or a sum that is too much */
+		ck_assert_msg((err == -EINVAL || err == -EOVERFLOW) && result == UNTOUCHED,
+			      "%d, %lld", err, (long long)result);
+}
+
+static void *keep_changing_call(void *unused)
+{
+	(void)unused;
+	while (!stop)
+		change_call(&contested.calls[0]);
+	return NULL;
+}
+
+static void make_call(int round)
+{
+	int err;
+
+	(void)round;
+	contested.calls[0].result = UNTOUCHED;
+	err = by_ioctl((struct custom_syscall_data *)&contested.calls[0]);
+	ck_changed_call(err, contested.calls[0].result);
+	ck_assert_uint_eq(contested.calls[0].parameter2, 5);
+}
+
+START_TEST(contested_call)
+{
+	contest();
+	contested.calls[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 5);
+	end_contest(make_call, keep_changing_call);
+}
+END_TEST
+
+static void *keep_changing_calls(void *unused)
+{
+	(void)unused;
+	while (!stop)
+		for (int i = 0; i < 8; i++)
+			change_call(&contested.calls[i]);
+	return NULL;
+}
+
+static void make_calls(int round)
+{
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)contested.calls, .errors = (uintptr_t)contested.errors,
+		.count = 8, .size = sizeof(contested.calls[0]),
+	};
+	int i, good = 0;
+
+	(void)round;
+	for (i = 0; i < 8; i++)
+		contested.calls[i].result = UNTOUCHED;
+	i = by_batch_ioctl(&batch);
+	for (int k = 0; k < 8; k++) {
+		ck_changed_call(contested.errors[0][k], contested.calls[k].result);
+		good += !contested.errors[0][k];
+	}
+	ck_assert_int_eq(i, good);
+}
+
+START_TEST(contested_calls_of_a_batch)
+{
+	contest();
+	for (int i = 0; i < 8; i++)
+		contested.calls[i] = call_of(CUSTOM_SYSCALL_ADD, 1, 5);
+	end_contest(make_calls, keep_changing_calls);
+}
+END_TEST
+
+static void *keep_changing_batch(void *unused)
+{
+	volatile struct custom_syscall_batch *batch = &contested.batch;
+
+	(void)unused;
+	while (!stop) {
+		batch->count = 2;
+		batch->errors = (uintptr_t)contested.errors[1];
+		batch->size = 2 * sizeof(contested.calls[0]);
+		batch->count = UINT32_MAX;
+		batch->size = 4097;
+		batch->size = sizeof(contested.calls[0]);
+		batch->calls = (uintptr_t)BAD_POINTER;
+		batch->errors = UINT64_MAX;
+		batch->size = 0;
+		batch->count = CONTESTED;
+		batch->calls = (uintptr_t)contested.calls;
+		batch->size = sizeof(contested.calls[0]);
+		batch->errors = (uintptr_t)contested.errors[0];
+	}
+	return NULL;
+}
+
+/*
+ * The batch is the one that its errors tell of: one of the two arrays, to one of the two
+ * counts, with calls of one size. Every second call, by the smaller size, is no operation.
+ */
+static void make_batch(int round)
+{
+	int i, which, ret, errors = 0, good = 0;
+	int32_t odd, error;
+
+	(void)round;
+	for (i = 0; i < CONTESTED; i++)
+		contested.errors[0][i] = contested.errors[1][i] = 12345;
+	ret = by_batch_ioctl((struct custom_syscall_batch *)&contested.batch);
+	which = contested.errors[0][0] == 12345;
+	odd = contested.errors[which][1];
+	for (i = 0; i < CONTESTED; i++) {
+		ck_assert_int_eq(contested.errors[!which][i], 12345);
+		error = contested.errors[which][i];
+		if (error == 12345)
+			continue;
+		ck_assert_int_eq(errors++, i);
+		good += !error;
+		ck_assert_int_eq(error, i % 2 ? odd : contested.errors[which][0]);
+	}
+	if (ret < 0) {
+		ck_assert_msg(ret == -EINVAL || ret == -E2BIG || ret == -EFAULT, "%d", ret);
+		ck_assert_int_eq(errors, 0);
+		return;
+	}
+	ck_assert_int_eq(ret, good);
+	ck_assert_msg(errors == 2 || errors == CONTESTED, "%d calls", errors);
+	ck_assert_msg(!odd || odd == -EINVAL || odd == -EFAULT, "%d", odd);
+}
+
+START_TEST(contested_batch)
+{
+	contest();
+	for (int i = 0; i < CONTESTED; i++) {
+		contested.calls[2 * i] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+		contested.calls[2 * i + 1] = (struct custom_syscall_data){ 0 };
+	}
+	end_contest(make_batch, keep_changing_batch);
+	for (int i = 0; i < 2 * CONTESTED; i += 2) {
+		ck_assert(contested.calls[i].result == UNTOUCHED || contested.calls[i].result == 3);
+		ck_assert_int_eq(contested.calls[i + 1].result, 0);
+	}
+}
+END_TEST
+
+static void *keep_changing_entries(void *unused)
+{
+	struct custom_syscall_uring uring[] = {
+		{ (uintptr_t)&contested.calls[0], 0 }, { (uintptr_t)BAD_POINTER, 1 },
+		{ (uintptr_t)&contested.calls[2], 1 }, { (uintptr_t)BAD_POINTER, 0 },
+		{ (uintptr_t)&contested.calls[2], 0 },
+	};
+	unsigned int i, k;
+
+	(void)unused;
+	for (k = 0; !stop; k++)
+		for (i = 0; i <= *contested_ring.sq_mask; i++) {
+			memcpy(contested_ring.sqes[i].cmd, &uring[k % 5], sizeof(uring[0]));
+			contested_ring.sqes[i].cmd_op = k % 7 ? CUSTOM_SYSCALL : 0x1001;
+		}
+	return NULL;
+}
+
+static void make_entry(int round)
+{
+	volatile struct custom_syscall_data *calls = contested.calls;
+	struct io_uring_cqe cqe;
+	int made;
+
+	calls[0].result = UNTOUCHED;
+	calls[2].result = UNTOUCHED;
+	ring_command(&contested_ring, CUSTOM_SYSCALL, (void *)&calls[round % 2 * 2], 0, round);
+	ring_submit(&contested_ring, 1, 1);
+	ck_assert(ring_next(&contested_ring, &cqe));
+	made = (calls[0].result == 11) + (calls[2].result == 22);
+	if (!cqe.res)
+		ck_assert_int_eq(made, 1);
+	else
+		ck_assert_msg(cqe.res == -EINVAL || cqe.res == -EFAULT || cqe.res == -ENOTTY,
+			      "%d", cqe.res);
+	ck_assert_int_eq((calls[0].result == UNTOUCHED) + (calls[2].result == UNTOUCHED),
+			 cqe.res ? 2 : 1);
+}
+
+START_TEST(contested_entry)
+{
+	contest();
+	contested.calls[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 10);
+	contested.calls[2] = call_of(CUSTOM_SYSCALL_ADD, 2, 20);
+	ring_open(&contested_ring);
+	end_contest(make_entry, keep_changing_entries);
+	ring_close(&contested_ring);
 }
 END_TEST
 
@@ -1208,6 +1429,7 @@ int main(void)
 		tcase_add_test(tc, io_uring_sleeps_elsewhere);
 		tcase_add_test(tc, io_uring_links);
 		tcase_add_test(tc, io_uring_cancelled);
+		tcase_add_test(tc, contested_entry);
 	} else {
 		skip_test("io_uring", "io_uring's URING_CMD came with Linux 6.1");
 	}
@@ -1218,6 +1440,8 @@ int main(void)
 	tcase_add_test(tc, many_callers);
 	tcase_add_test(tc, unload_under_load);
 	tcase_add_test(tc, contested_call);
+	tcase_add_test(tc, contested_calls_of_a_batch);
+	tcase_add_test(tc, contested_batch);
 	tcase_add_loop_test(tc, hostile_input, 0, 4);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
