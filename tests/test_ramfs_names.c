@@ -4,6 +4,7 @@
 #include "ramfs.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -145,6 +146,50 @@ START_TEST(errors)
 	ck_errno(open(path, O_RDONLY), ENAMETOOLONG);
 	ck_assert(file_has(MNT "/file", "x"));
 	ck_assert_int_eq(inodes_used(), 4);
+}
+END_TEST
+
+/* Names that mean something else, and symlinks that lead nowhere. */
+START_TEST(tricks)
+{
+	struct stat above = stat_of("/tmp");
+	char path[PATH_MAX + 2], name[64];
+
+	ck_ok(mkdir(MNT "/dir", 0755));
+	make(MNT "/file", "x");
+	ck_errno(mkdir(MNT "/dir/..", 0755), EEXIST);
+	ck_errno(mkdir(MNT "/dir/.", 0755), EEXIST);
+	ck_errno(rmdir(MNT "/dir/."), EINVAL);
+	ck_errno(rmdir(MNT "/dir/.."), ENOTEMPTY);
+	ck_errno(unlink(MNT "/dir/.."), EISDIR);
+	ck_errno(rename(MNT "/dir/..", MNT "/x"), EBUSY);
+	ck_errno(rename(MNT "/file", MNT "/dir/.."), EBUSY);
+	ck_errno(link(MNT "/file", MNT "/dir/."), EEXIST);
+	ck_errno(open(MNT "/file/..", O_RDONLY), ENOTDIR);
+	ck_errno(open(MNT "/", O_CREAT | O_RDWR, 0644), EISDIR);
+	ck_errno(open("", O_CREAT | O_RDWR, 0644), ENOENT);
+	ck_assert_uint_eq(stat_of(MNT "/dir/../..").st_ino, above.st_ino);
+	ck_assert_uint_eq(stat_of(MNT "/dir/../..").st_dev, above.st_dev);
+
+	ck_ok(symlink("itself", MNT "/itself"));
+	ck_ok(symlink("second", MNT "/first"));
+	ck_ok(symlink("dir/../first", MNT "/second"));
+	ck_errno(open(MNT "/itself", O_RDONLY), ELOOP);
+	ck_errno(open(MNT "/itself/x", O_CREAT | O_RDWR, 0644), ELOOP);
+	ck_errno(open(MNT "/first", O_CREAT | O_RDWR, 0644), ELOOP);
+	ck_errno(truncate(MNT "/second", 0), ELOOP);
+	ck_ok(symlink("file", MNT "/to_file"));
+	ck_errno(open(MNT "/to_file", O_RDONLY | O_NOFOLLOW), ELOOP);
+
+	/* a path of PATH_MAX bytes, with its end, is none */
+	memset(path, '/', sizeof(path));
+	memcpy(path, MNT, strlen(MNT));
+	strcpy(path + PATH_MAX - 5, "file");
+	close(ck_ok(open(path, O_RDONLY)));
+	strcpy(path + PATH_MAX - 4, "file");
+	ck_errno(open(path, O_RDONLY), ENAMETOOLONG);
+	ck_assert_int_eq(readlink(MNT "/second", name, sizeof(name)), 12);
+	ck_assert_int_eq(inodes_used(), 7);
 }
 END_TEST
 
@@ -835,6 +880,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, kinds);
 	tcase_add_test(tc, errors);
+	tcase_add_test(tc, tricks);
 	tcase_add_test(tc, links);
 	tcase_add_test(tc, inheritance);
 	tcase_add_test(tc, set_id_dropped);
