@@ -1182,6 +1182,44 @@ START_TEST(memory_is_charged)
 }
 END_TEST
 
+/* Who has begun to read keeps the whole log of that moment, until he reads anew or closes. */
+START_TEST(old_logs_are_charged_until_closed)
+{
+	char *text = filled(64 * 1024, '\n');
+	int i, out, in[20];
+	long long before;
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(module_load("kmk_proc", "greeting=\"\" max_entries=64"), 0);
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ck_ok(mkdir(CGROUP, 0755));
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		out = open_file(O_WRONLY);
+		/* a write is a whole log, and escaped 256 KiB */
+		for (i = 0; i < 64; i++)
+			memset(text + i * 1024, 0x1b, LINE_LIMIT);
+		before = charged();
+		for (i = 0; i < 20; i++) {
+			ck_assert_int_eq(write(out, text, 64 * 1024), 64 * 1024);
+			in[i] = open_file(O_RDONLY);
+			ck_assert_int_eq(read(in[i], &c, 1), 1);
+		}
+		ck_assert_int_gt(charged() - before, 4 << 20);
+		for (i = 0; i < 20; i++)
+			close(in[i]);
+		wait_until(charged() - before < 1 << 20);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	unload();
+	ck_ok(rmdir(CGROUP));
+	free(text);
+}
+END_TEST
+
 static bool has_userfaultfd(void)
 {
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -1233,10 +1271,13 @@ int main(void)
 	tcase_add_test(tc, unload_while_in_an_epoll_set);
 	tcase_add_test(tc, unload_under_load);
 	tcase_add_test(tc, many_open_files_cost_little);
-	if (has_memory_cgroups())
+	if (has_memory_cgroups()) {
 		tcase_add_test(tc, memory_is_charged);
-	else
+		tcase_add_test(tc, old_logs_are_charged_until_closed);
+	} else {
 		skip_test("memory_is_charged", "this kernel has no memory cgroups");
+		skip_test("old_logs_are_charged_until_closed", "this kernel has no memory cgroups");
+	}
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
