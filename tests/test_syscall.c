@@ -1250,8 +1250,10 @@ static void make_batch(int round)
 	int32_t odd, error;
 
 	(void)round;
-	for (i = 0; i < CONTESTED; i++)
-		contested.errors[0][i] = contested.errors[1][i] = 12345;
+	for (i = 0; i < CONTESTED; i++) {
+		contested.errors[0][i] = 12345;
+		contested.errors[1][i] = 12345;
+	}
 	ret = by_batch_ioctl((struct custom_syscall_batch *)&contested.batch);
 	which = contested.errors[0][0] == 12345;
 	odd = contested.errors[which][1];
