@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -102,6 +104,23 @@ static inline struct stat stat_of(const char *path)
 static inline int new_file(const char *path)
 {
 	return ck_ok(open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644));
+}
+
+/* Become root of a user namespace, and of a mount namespace. */
+static inline void enter_userns(void)
+{
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	char map[64];
+
+	/* whose files in /proc are root's again, since it was root itself */
+	ck_ok(prctl(PR_SET_DUMPABLE, 1));
+	ck_ok(unshare(CLONE_NEWUSER | CLONE_NEWNS));
+	spew("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	ck_assert_int_eq(spew("/proc/self/uid_map", map), 0);
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	ck_assert_int_eq(spew("/proc/self/gid_map", map), 0);
 }
 
 #endif /* TESTS_RAMFS_H */

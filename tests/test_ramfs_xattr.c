@@ -495,22 +495,6 @@ END_TEST
 
 /* User namespaces */
 
-static void enter_userns(void)
-{
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-	char map[64];
-
-	/* whose files in /proc are root's again, since it was root itself */
-	ck_ok(prctl(PR_SET_DUMPABLE, 1));
-	ck_ok(unshare(CLONE_NEWUSER | CLONE_NEWNS));
-	spew("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	ck_assert_int_eq(spew("/proc/self/uid_map", map), 0);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	ck_assert_int_eq(spew("/proc/self/gid_map", map), 0);
-}
-
 START_TEST(user_namespace)
 {
 	pid_t pid;

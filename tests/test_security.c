@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What no user may get out of any module, whatever he does: an address of the
- * kernel, or memory that was somebody else's.
+ * kernel, or memory that was somebody else's; and what he may not fill: the log,
+ * and memory without end.
  */
 #define _GNU_SOURCE
 #include "ramfs.h"
@@ -13,9 +14,12 @@
 #include <kmodkit/syscall_ext.h>
 #include <linux/falloc.h>
 #include <regex.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #define TRACING "/sys/kernel/tracing"
@@ -266,7 +270,7 @@ END_TEST
 
 #define SOILED (64 << 20)
 #define PIPES 32
-#define PIPE (1 << 20)
+#define PIPE (256 * PAGE)
 
 /*
  * Have the memory that is given out next hold DIRT, as if a process with secrets had ended:
@@ -301,6 +305,18 @@ static void check_clean(const char *what, const void *bytes, size_t size)
 		      dirty - (const char *)bytes);
 }
 
+static void as_a_user(void (*work)(void))
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		drop_root();
+		work();
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+}
+
 /* Or the tests below show nothing. */
 START_TEST(memory_is_soiled)
 {
@@ -314,14 +330,12 @@ START_TEST(memory_is_soiled)
 }
 END_TEST
 
-START_TEST(nothing_old_in_a_file)
+static void look_into_files(void)
 {
 	static char bytes[64 * PAGE];
 	int fd, i;
 	char *map;
 
-	load_all();
-	soil_memory();
 	for (i = 0; i < 200; i++) {
 		fd = new_file(MNT "/file");
 		/* a part of a page; a hole; a page from the middle; reserved pages */
@@ -342,17 +356,22 @@ START_TEST(nothing_old_in_a_file)
 		close(fd);
 		ck_ok(unlink(MNT "/file"));
 	}
+}
+
+START_TEST(nothing_old_in_a_file)
+{
+	load_all();
+	soil_memory();
+	as_a_user(look_into_files);
 	unload_all();
 }
 END_TEST
 
-START_TEST(nothing_old_in_a_name)
+static void look_into_names(void)
 {
 	static char bytes[65536];
 	char target[300];
 
-	load_all();
-	soil_memory();
 	memset(target, 't', sizeof(target));
 	for (size_t n = 1; n < sizeof(target); n++) {
 		target[n] = '\0';
@@ -372,18 +391,23 @@ START_TEST(nothing_old_in_a_name)
 		check_clean("listxattr", bytes, 11);
 	}
 	ck_ok(unlink(MNT "/file"));
+}
+
+START_TEST(nothing_old_in_a_name)
+{
+	load_all();
+	soil_memory();
+	as_a_user(look_into_names);
 	unload_all();
 }
 END_TEST
 
-START_TEST(nothing_old_in_a_device)
+static void look_into_echoes(void)
 {
 	static char bytes[256 * PAGE];
 	struct echo_stats echo;
 	int fd;
 
-	soil_memory();
-	ck_assert_int_eq(module_load("kmk_echo", ""), 0);
 	fd = ck_ok(open("/dev/echo", O_RDWR | O_CLOEXEC));
 	ck_assert_int_eq(pwrite(fd, "x", 1, 4095), 1);
 	ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), 0), 4096);
@@ -404,6 +428,14 @@ START_TEST(nothing_old_in_a_device)
 	echo.bytes_written = 0;
 	check_clean("ECHO_IOC_GET_STATS of the FIFO", &echo, sizeof(echo));
 	close(fd);
+}
+
+START_TEST(nothing_old_in_an_echo)
+{
+	soil_memory();
+	ck_assert_int_eq(module_load("kmk_echo", ""), 0);
+	soil_memory();
+	as_a_user(look_into_echoes);
 	ck_assert_int_eq(module_unload("kmk_echo"), 0);
 }
 END_TEST
@@ -449,7 +481,7 @@ START_TEST(nothing_old_in_an_entry)
 }
 END_TEST
 
-START_TEST(nothing_old_in_a_block)
+static void look_into_blocks(void)
 {
 	static char bytes[256 * PAGE];
 	struct kmk_mempool_stats pool;
@@ -457,8 +489,6 @@ START_TEST(nothing_old_in_a_block)
 	char *map;
 	int fd;
 
-	soil_memory();
-	ck_assert_int_eq(module_load("kmk_mempool", ""), 0);
 	fd = ck_ok(open("/dev/mempool", O_RDWR | O_CLOEXEC));
 	for (int i = 0; i < 32; i++) {
 		query.handle = new_block(fd, sizeof(bytes) - 9);
@@ -474,7 +504,245 @@ START_TEST(nothing_old_in_a_block)
 	ck_ok(ioctl(fd, MEMPOOL_IOC_STATS, &pool));
 	check_clean("MEMPOOL_IOC_STATS", &pool, sizeof(pool));
 	close(fd);
+}
+
+START_TEST(nothing_old_in_a_block)
+{
+	ck_assert_int_eq(module_load("kmk_mempool", "mode=0666"), 0);
+	soil_memory();
+	as_a_user(look_into_blocks);
 	ck_assert_int_eq(module_unload("kmk_mempool"), 0);
+}
+END_TEST
+
+/* ---- what an unprivileged user can fill ---- */
+
+/* A bad call of each kind that the node has, and that the log could tell of. */
+static void call_badly(int fd)
+{
+	unsigned char garbage[256];
+	char *bad = (char *)BAD_POINTER;
+
+	memset(garbage, 0xff, sizeof(garbage));
+	for (unsigned int nr = 0; nr < 6; nr++) {
+		ioctl(fd, _IOWR(ECHO_IOC_MAGIC, nr, garbage), garbage);
+		ioctl(fd, _IOWR(CUSTOM_SYSCALL_MAGIC, nr, struct custom_syscall_data), garbage);
+		ioctl(fd, _IOW(CUSTOM_SYSCALL_MAGIC, nr, struct custom_syscall_batch), garbage);
+		ioctl(fd, _IOWR(MEMPOOL_IOC_MAGIC, nr, struct kmk_mempool_alloc), garbage);
+		ioctl(fd, _IOW(MEMPOOL_IOC_MAGIC, nr, struct kmk_mempool_free), bad);
+		ioctl(fd, _IOWR(MEMPOOL_IOC_MAGIC, nr, struct kmk_mempool_query), bad);
+	}
+	read(fd, bad, 100);
+	write(fd, bad, 100);
+	read(fd, garbage, 1);
+	pwrite(fd, garbage, sizeof(garbage), -1);
+	pwrite(fd, garbage, sizeof(garbage), INT64_MAX);
+	lseek(fd, -1, SEEK_SET);
+	ftruncate(fd, INT64_MAX);
+	fallocate(fd, 0xff, -1, -1);
+	fsetxattr(fd, "nonsense", garbage, sizeof(garbage), 0);
+	mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 1ULL << 40);
+}
+
+START_TEST(nobody_floods_the_log)
+{
+	static const char * const nodes[] = {
+		"/dev/echo", "/dev/echo_fifo", "/proc/rust_proc", "/dev/irq_events",
+		"/dev/syscall_ext", "/dev/mempool", MNT "/file",
+		"/sys/class/misc/irq_events/trigger", "/sys/class/misc/irq_events/count",
+		MNT, MNT "/none",
+	};
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	pid_t pid;
+
+	load_all();
+	close(new_file(MNT "/file"));
+	ck_ok(chmod(MNT "/file", 0666));
+	log_mark();
+	pid = spawn();
+	if (!pid) {
+		int opened = 0;
+
+		drop_root();
+		for (int round = 0; round < 300; round++)
+			for (size_t i = 0; i < 3 * sizeof(nodes) / sizeof(*nodes); i++) {
+				int fd = open(nodes[i / 3], modes[i % 3] | O_NONBLOCK | O_CLOEXEC);
+
+				if (fd < 0)
+					continue;
+				opened++;
+				call_badly(fd);
+				close(fd);
+			}
+		/* each of the nodes but the sysfs file and the two that are no files */
+		ck_assert_int_ge(opened, 300 * (3 * 6 + 1));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_le(log_count(""), 10);
+	ck_ok(unlink(MNT "/file"));
+	unload_all();
+}
+END_TEST
+
+#define CGROUP "/sys/fs/cgroup/kmk_security"
+#define MIB (256 * PAGE)
+#define USERNS "/tmp/userns"
+
+static void make_cgroup(void)
+{
+	rmdir(CGROUP);		/* of a test that failed */
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ck_ok(mkdir(CGROUP, 0755));
+}
+
+static long long charged(void)
+{
+	return slurp_number(CGROUP "/memory.current");
+}
+
+/* What the open files of an unprivileged user cost his cgroup. */
+#define FILES 60000
+
+static long long cost_of_files(const char *node)
+{
+	struct rlimit limit = { FILES + 100, FILES + 100 };
+	long long before;
+	int ends[2];
+	pid_t pid;
+
+	ck_ok(pipe(ends));
+	pid = spawn();
+	if (!pid) {
+		ck_ok(setrlimit(RLIMIT_NOFILE, &limit));
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		drop_root();
+		before = charged();
+		for (int i = 0; i < FILES; i++)
+			if (open(node, O_RDONLY) < 0)
+				ck_abort_msg("%s: %s", node, strerror(errno));
+		before = charged() - before;
+		ck_assert_int_eq(write(ends[1], &before, sizeof(before)), sizeof(before));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(read(ends[0], &before, sizeof(before)), sizeof(before));
+	close(ends[0]);
+	close(ends[1]);
+	return before;
+}
+
+/* More than files that have nothing of a module's; no structure is smaller than two longs. */
+START_TEST(open_files_are_charged)
+{
+	static const char * const nodes[] = { "/dev/echo", "/dev/echo_fifo", "/dev/irq_events" };
+	long long cost, plain;
+
+	load_all();
+	make_cgroup();
+	ck_assert_int_eq(spew("/proc/sys/fs/file-max", "100000"), 0);
+	plain = cost_of_files("/dev/null");
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
+		cost = cost_of_files(nodes[i]);
+		ck_assert_msg(cost - plain > (long long)sizeof(long) * FILES * 3 / 2,
+			      "%s: %lld bytes, and %lld of /dev/null", nodes[i], cost, plain);
+	}
+	wait_until(!rmdir(CGROUP));
+	unload_all();
+}
+END_TEST
+
+/* Each fills a cramfs that has no limit of its own. */
+static void fill_with_data(void)
+{
+	static char bytes[MIB];
+	int fd = new_file(USERNS "/file");
+
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+static void fill_with_names(void)
+{
+	char path[300];
+
+	for (int i = 0; ; i++) {
+		snprintf(path, sizeof(path), USERNS "/%0200d", i);
+		if (mkdir(path, 0755))
+			break;
+	}
+}
+
+static void fill_with_attributes(void)
+{
+	static char value[60000];
+	char name[32];
+
+	close(new_file(USERNS "/file"));
+	for (int i = 0; ; i++) {
+		snprintf(name, sizeof(name), "user.%d", i);
+		if (setxattr(USERNS "/file", name, value, sizeof(value), 0))
+			break;
+	}
+}
+
+static void fill_with_links(void)
+{
+	static char target[4000];
+	char path[64];
+
+	memset(target, 't', sizeof(target) - 1);
+	for (int i = 0; ; i++) {
+		snprintf(path, sizeof(path), USERNS "/%d", i);
+		if (symlink(target, path))
+			break;
+	}
+}
+
+static void (*const fills[])(void) = {
+	fill_with_data, fill_with_names, fill_with_attributes, fill_with_links,
+};
+
+#define HIGH (24 * MIB)
+
+/*
+ * Root of a user namespace chooses the options, so only the memory cgroup limits him. At
+ * memory.high it stops him without the report of the kernel's that a kill at memory.max
+ * comes with; both are limits of the same count. Nobody else is harmed, and all comes back.
+ */
+START_TEST(user_namespace_has_the_cgroup)
+{
+	int status, file;
+	pid_t pid;
+
+	load_all();
+	make_cgroup();
+	ck_assert_int_eq(spew(CGROUP "/memory.high", "25165824"), 0);
+	file = new_file(MNT "/outside");
+	mkdir(USERNS, 0777);
+	ck_ok(chmod(USERNS, 0777));
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		drop_root();
+		enter_userns();
+		ck_assert_int_eq(cramfs_mount_at(USERNS, "size=0,nr_inodes=0"), 0);
+		fills[_i]();
+		_exit(1);
+	}
+	wait_until(charged() >= HIGH && !file_has(CGROUP "/memory.events", "\nhigh 0\n"));
+	ck_assert_int_eq(write(file, "alive", 5), 5);
+	close(file);
+	ck_assert_int_lt(charged(), HIGH + HIGH / 2);
+	ck_ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	wait_until(charged() < MIB);
+	wait_until(!rmdir(CGROUP));
+	rmdir(USERNS);
+	ck_ok(unlink(MNT "/outside"));
+	unload_all();
 }
 END_TEST
 
@@ -504,10 +772,23 @@ int main(void)
 	tcase_add_test(tc, memory_is_soiled);
 	tcase_add_test(tc, nothing_old_in_a_file);
 	tcase_add_test(tc, nothing_old_in_a_name);
-	tcase_add_test(tc, nothing_old_in_a_device);
+	tcase_add_test(tc, nothing_old_in_an_echo);
 	tcase_add_test(tc, nothing_old_in_an_event);
 	tcase_add_test(tc, nothing_old_in_an_entry);
 	tcase_add_test(tc, nothing_old_in_a_block);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("limits");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, nobody_floods_the_log);
+	if (has_memory_cgroups()) {
+		tcase_add_test(tc, open_files_are_charged);
+		tcase_add_loop_test(tc, user_namespace_has_the_cgroup, 0,
+				    sizeof(fills) / sizeof(*fills));
+	} else {
+		skip_test("open_files_are_charged", "this kernel has no memory cgroups");
+		skip_test("user_namespace_has_the_cgroup", "this kernel has no memory cgroups");
+	}
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
