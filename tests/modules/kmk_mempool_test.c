@@ -787,6 +787,11 @@ static bool keep;
 module_param(keep, bool, 0444);
 MODULE_PARM_DESC(keep, "keep a pool and a manager in use while loaded (default N)");
 
+/* As other modules refuse a value: in init, where the kernel has done its part. */
+static bool refuse;
+module_param(refuse, bool, 0444);
+MODULE_PARM_DESC(refuse, "do not load (default N)");
+
 static struct kmk_pool *kept_pool;
 static struct kmk_mem *kept_mem;
 static void *kept_blocks[3];
@@ -825,8 +830,11 @@ static struct dentry *dir;
 static int __init mempool_test_init(void)
 {
 	unsigned int i;
-	int err = keep ? keep_some() : 0;
+	int err;
 
+	if (refuse)
+		return -EINVAL;
+	err = keep ? keep_some() : 0;
 	if (err) {
 		pr_err("no memory to keep (%pe)\n", ERR_PTR(err));
 		return err;
