@@ -189,7 +189,9 @@ STRINGS(attributes, "/sys/class/misc/echo/capacity", "/sys/class/misc/echo/lengt
 	"/sys/class/misc/irq_events/per_cpu_count", "/sys/class/misc/irq_events/dropped",
 	"/sys/module/kmk_minimal/parameters/my_param", "/sys/module/kmk_irq/parameters/ring_size",
 	"/sys/kernel/debug/kmk_mempool/device", "/sys/kernel/debug/kmk_mempool/pools",
-	"/sys/kernel/debug/kmk_mempool/managers", "/proc/self/fdinfo/8", "/proc/self/fdinfo/9");
+	"/sys/kernel/debug/kmk_mempool/managers");
+/* Of the files that a program opened: the first has the number 3. */
+STRINGS(fdinfos, "/proc/self/fdinfo/3", "/proc/self/fdinfo/4", "/proc/self/fdinfo/5");
 STRINGS(trigger_node, "/sys/class/misc/irq_events/trigger");
 STRINGS(trigger_text, "1", "3 7", "200", "0", "0x10 0xffffffffffffffff", "1000000", "1000001", "-1",
 	"1 2 3", "", "\n");
@@ -399,6 +401,7 @@ static const struct call calls[] = {
 	{ "setfl", ANY, SYS_fcntl, { F, IS(F_SETFL), ONE_OF(setfl) } },
 	{ "dup", ANY, SYS_dup, { F }, true },
 	{ "close", ANY, SYS_close, { F } },
+	{ "fdinfo", ANY, SYS_openat, OPEN(fdinfos), true },
 	{ "fstat", ANY, SYS_fstat, { F, BUF } },
 	{ "sendfile", ANY, SYS_sendfile, { F, F, TO(at_offset), ONE_OF(sizes) } },
 	{ "splice_in", ANY, SYS_splice, { F, IS(0), IS(PIPE_IN_FD), IS(0), ONE_OF(sizes), IS(2) } },
