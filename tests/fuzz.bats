@@ -67,4 +67,9 @@ faults() {
 	KMK_FUZZ_SECONDS=300 run tests/vm/run -f "$BATS_TEST_TMPDIR/corpus" build/tests/fuzz /tests/corpus
 	echo "$output"
 	[ "$status" -eq 0 ]
+	# A third of what the stored programs alone reach
+	[ "$(sed -n 's/^# fuzz: .* calls, \(.*\) edges.*/\1/p' <<< "$output")" -gt 300 ]
+	for group in echo fifo irq mempool proc syscall_ext ramfs load; do
+		grep -q "^# fuzz: opened $group [1-9]" <<< "$output"
+	done
 }

@@ -65,6 +65,8 @@ struct program {
 static struct shared {
 	struct program now;		/* what runs */
 	unsigned long runs, steps, calls, edges, kept, kept_given;
+	unsigned long opened[GROUPS];	/* times */
+	unsigned int given_done;
 	pid_t second;			/* the thread that races with the worker, if any */
 	uint64_t random;
 	unsigned char seen[1 << SEEN_BITS];
@@ -270,6 +272,12 @@ static void end_trace_of_call(void)
 	}
 }
 
+/* Whether it is the first of its group. */
+static bool opens_group(unsigned int call)
+{
+	return calls[call].group != ANY && (!call || calls[call - 1].group != calls[call].group);
+}
+
 static void run_op(const struct program *program, unsigned int i)
 {
 	const struct op *op = &program->ops[i];
@@ -283,6 +291,8 @@ static void run_op(const struct program *program, unsigned int i)
 	ret = syscall(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
 	if (call->returns_file && ret >= 0)
 		files[op->slot % SLOTS] = ret;
+	if (ret >= 0 && opens_group(op->call))
+		__atomic_add_fetch(&shared->opened[call->group], 1, __ATOMIC_RELAXED);
 }
 
 static void run_ops(const struct program *program)
@@ -1022,9 +1032,12 @@ static void work(void)
 	struct program program;
 
 	start_worker();
-	for (unsigned int i = 0; i < given_count && time(NULL) < end; i++)
-		try_program(&given[i], true);
-	shared->kept_given = shared->kept;
+	/* What the worker before this one had come to, if it died. */
+	forget_new();
+	while (shared->given_done < given_count && time(NULL) < end) {
+		try_program(&given[shared->given_done++], true);
+		shared->kept_given = shared->kept;
+	}
 	while (time(NULL) < end) {
 		make_program(&program);
 		try_program(&program, false);
@@ -1089,7 +1102,7 @@ static int watch(pid_t worker)
 		return 2;
 	}
 	if (WIFSIGNALED(status)) {
-		printf("# fuzz: signal %d\n", WTERMSIG(status));
+		printf("# fuzz: signal %d after %lu programs\n", WTERMSIG(status), shared->runs);
 		if (!complained() && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS))
 			return OVERWRITTEN;
 		die_of("killed");
@@ -1141,6 +1154,10 @@ static void print_result(int status)
 {
 	printf("# fuzz: %lu programs, %lu calls, %lu edges, %lu programs kept\n", shared->runs,
 	       shared->calls, shared->edges, shared->kept);
+	for (enum group group = 0; group < GROUPS; group++)
+		if (shared->opened[group])
+			printf("# fuzz: opened %s %lu times\n", group_names[group],
+			       shared->opened[group]);
 	if (setting("KMK_FUZZ_KEEP", 0))
 		print_kept();
 	printf("%sok 1 - no program makes the kernel complain\n1..1\n", status ? "not " : "");
@@ -1174,9 +1191,8 @@ int main(int argc, char **argv)
 	if (access("/sys/kernel/debug/kcov", F_OK))
 		puts("# fuzz: blindly, as this kernel has no KCOV");
 	log_fd = open_log();
+	shared->random = seed;
 	do {
-		memset(shared, 0, sizeof(*shared));
-		shared->random = seed++;
 		fflush(stdout);
 		worker = fork();
 		if (worker < 0) {
