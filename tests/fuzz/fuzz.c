@@ -41,6 +41,7 @@
 #define ARGS		6
 #define WORDS		16
 #define SLOTS		8	/* of files; then come those that are always there */
+#define FDS		(SLOTS + PIPE_IN_FD + 1 - ZERO_FD)
 #define MAPS		4
 #define KEPT		4096	/* programs */
 #define TRACE_SIZE	(64 << 10)
@@ -151,6 +152,41 @@ static void fill_memory(void)
 	*(uint64_t *)EMPTY_TEXT = 0;
 }
 
+/* A list only grows at its end: what is in range means the same for ever. */
+static uint64_t in_range(const struct value *value, uint64_t n)
+{
+	switch (value->kind) {
+	case NONE:
+	case CONST:
+		return 0;
+	case ONE:
+		return n % value->list->count;
+	case FLAGS:
+		return n & ((1ULL << value->list->count) - 1);
+	case FD:
+		return n % FDS;
+	case STRING:
+		return (n & ~0xffULL) | (n & 0xff) % value->list->count;
+	case MAPPING:
+		return n % MAPS;
+	default:
+		return n;
+	}
+}
+
+static struct op op_in_range(struct op op)
+{
+	const struct value *args = calls[op.call].args;
+	struct op ranged = { .call = op.call, .slot = op.slot % SLOTS };
+
+	for (unsigned int i = 0; i < ARGS; i++) {
+		ranged.args[i] = in_range(&args[i], op.args[i]);
+		for (size_t f = 0; args[i].kind == STRUCT && args[i].fields[f].bytes; f++)
+			ranged.words[f] = in_range(&args[i].fields[f].value, op.words[f]);
+	}
+	return ranged;
+}
+
 /* What a number of a program becomes. */
 
 static uint64_t buffer_at(uint64_t n)
@@ -178,7 +214,7 @@ static const char *text_of(const struct list *list, uint64_t n, char *text)
 {
 	size_t length, at = n >> 16 & 0x3f;
 
-	snprintf(text, TEXT_SIZE, "%s", list->strings[(n & 0xff) % list->count]);
+	snprintf(text, TEXT_SIZE, "%s", list->strings[n & 0xff]);
 	length = strlen(text);
 	if (n & 0x8000 && at < length)
 		text[at] = n >> 24;
@@ -194,19 +230,18 @@ static uint64_t resolve(const struct value *value, uint64_t n)
 	case CONST:
 		return value->constant;
 	case ONE:
-		return list->numbers[n % list->count];
+		return list->numbers[n];
 	case FLAGS:
 		for (size_t i = 0; i < list->count; i++)
 			if (n >> i & 1)
 				flags |= list->numbers[i];
 		return flags;
 	case FD:
-		n %= SLOTS + 4;
 		return n < SLOTS ? (uint64_t)(int64_t)files[n] : n;
 	case BUFFER:
 		return buffer_at(n);
 	case MAPPING:
-		return MAPPINGS + n % MAPS * MAPPING_SIZE;
+		return MAPPINGS + n * MAPPING_SIZE;
 	default:
 		return n;
 	}
@@ -290,7 +325,7 @@ static void run_op(const struct program *program, unsigned int i)
 	__atomic_add_fetch(&shared->steps, 1, __ATOMIC_RELAXED);
 	ret = syscall(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
 	if (call->returns_file && ret >= 0)
-		files[op->slot % SLOTS] = ret;
+		files[op->slot] = ret;
 	if (ret >= 0 && opens_group(op->call))
 		__atomic_add_fetch(&shared->opened[call->group], 1, __ATOMIC_RELAXED);
 }
@@ -531,7 +566,7 @@ static void print_program(const struct program *program)
 		const struct field *fields = NULL;
 		unsigned int arg;
 
-		printf("%s %u", call->name, op->slot % SLOTS);
+		printf("%s %u", call->name, op->slot);
 		for (arg = 0; arg < ARGS && call->args[arg].kind; arg++) {
 			printf(" %lx", op->args[arg]);
 			if (call->args[arg].kind == STRUCT)
@@ -548,7 +583,7 @@ static const char blanks[] = { ' ', '\n', '\0' };
 
 static bool parse_line(char *line, struct program *program)
 {
-	struct op *op = &program->ops[program->count];
+	struct op ranged, *op = &program->ops[program->count];
 	char *word = strtok(line, blanks);
 	unsigned int arg = 0, field = 0;
 	bool fields = false;
@@ -575,7 +610,8 @@ static bool parse_line(char *line, struct program *program)
 			return false;
 	}
 	program->count++;
-	return true;
+	ranged = op_in_range(*op);
+	return !memcmp(&ranged, op, sizeof(ranged));
 }
 
 /* The next program of a file; false at its end. An empty line ends each. */
@@ -591,7 +627,8 @@ static bool read_program(FILE *file, struct program *program)
 			if (program->count)
 				return true;
 		} else if (!parse_line(line, program)) {
-			fprintf(stderr, "fuzz: no call of calls.h: %s\n", line);
+			fprintf(stderr, "fuzz: no call of calls.h, or a number too big: %s\n",
+				line);
 			exit(2);
 		}
 	}
@@ -610,8 +647,8 @@ static void print_c_text(const char *text)
 
 static void print_c_number(const struct value *value, uint64_t n)
 {
-	if (value->kind == FD && n % (SLOTS + 4) < SLOTS)
-		printf("files[%lu]", n % (SLOTS + 4));
+	if (value->kind == FD && n < SLOTS)
+		printf("files[%lu]", n);
 	else
 		printf("%#lxL", resolve(value, n));
 }
@@ -664,7 +701,7 @@ static void print_c_op(const struct program *program, unsigned int i)
 	}
 	puts(");");
 	if (call->returns_file)
-		printf("\t\tif (ret >= 0)\n\t\t\tfiles[%u] = ret;\n", op->slot % SLOTS);
+		printf("\t\tif (ret >= 0)\n\t\t\tfiles[%u] = ret;\n", op->slot);
 	puts("\t\tbreak;");
 }
 
@@ -878,20 +915,25 @@ static void mutate(struct program *program)
 	}
 }
 
-static void make_program(struct program *program)
+static void change_kept(struct program *program)
 {
-	unsigned long latest;
-
-	if (!shared->kept || one_in(8)) {
-		random_program(program);
-		return;
-	}
 	/* The later one was kept, the more is likely to be left behind it. */
-	latest = one_in(2) ? 1 : one_in(2) ? shared->kept / 8 + 1 : shared->kept;
+	unsigned long latest = one_in(2) ? 1 : one_in(2) ? shared->kept / 8 + 1 : shared->kept;
+
 	*program = shared->corpus[shared->kept - 1 - below(latest)];
 	do {
 		mutate(program);
 	} while (!one_in(2));
+}
+
+static void make_program(struct program *program)
+{
+	if (!shared->kept || one_in(8))
+		random_program(program);
+	else
+		change_kept(program);
+	for (unsigned int i = 0; i < program->count; i++)
+		program->ops[i] = op_in_range(program->ops[i]);
 }
 
 /* Drop the calls that have no part in reaching the new code. */
