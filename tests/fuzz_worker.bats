@@ -19,6 +19,25 @@ kill_worker='until worker=$(grep -l "^PPid:.$!\$" /proc/[0-9]*/status); do :; do
 	[[ $output == *'# fuzz: signal 11'*' programs, '*'ok 1 - no program makes the kernel complain'* ]]
 }
 
+# Whenever a worker has read the kernel's log so often, it dies.
+# shellcheck disable=SC2016 # for the shell in the machine
+kill_workers='while kill -0 $! 2> /dev/null; do
+		worker=$(grep -ls "^PPid:.$!\$" /proc/[0-9]*/status) || continue
+		worker=${worker%/status}
+		reads=$(sed -n "s/^syscr: //p" $worker/io)
+		[ "${reads:-0}" -gt 100 ] && kill -SEGV ${worker#/proc/}
+	done
+	wait $!'
+
+@test "what one worker did is not lost with it" {
+	KMK_FUZZ_SECONDS=15 run tests/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_workers"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	sed -n 's/^# fuzz: signal 11 after \(.*\) programs$/\1/p' <<< "$output" > "$BATS_TEST_TMPDIR/counts"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/counts")" -gt 2 ]
+	sort -c -n -u "$BATS_TEST_TMPDIR/counts"
+}
+
 @test "a program that is run again ends with its worker" {
 	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
 	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
@@ -35,4 +54,15 @@ kill_worker='until worker=$(grep -l "^PPid:.$!\$" /proc/[0-9]*/status); do :; do
 		sh -c 'for i in $(seq 60); do fuzz -r /tests/program > /said || { cat /said; exit 1; }; done'
 	echo "$output"
 	[ "$status" -eq 0 ]
+}
+
+@test "a program that the kernel kills is made short by other workers" {
+	printf '%s\n' race 'echo 1 0 0 1' 'fault 0 0 0 2' 'lseek 0 1 0 0' 'fault_write 0 0 0 0 : 30 e0 90 60' \
+		> "$BATS_TEST_TMPDIR/program"
+	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+		sh -c 'insmod /lib/kmk/kmk_fault.ko fault=oops_maze && fuzz -r /tests/program'
+	echo "$output"
+	[ "$status" -eq 3 ]
+	[[ $output == *'# fuzz: the kernel says: BUG: '*'not ok 1 - '* ]]
+	[ "$(sed -n '/^# fuzz: the shortest/,/^$/p' <<< "$output" | sed '/^#/d' | cut -d ' ' -f 1 | xargs)" = 'fault fault_write' ]
 }

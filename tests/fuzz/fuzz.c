@@ -18,7 +18,9 @@
  * A worker does it all, in memory that it shares with the process that watches it,
  * which so knows the program that killed the worker or in which it hangs. A fault
  * is what the kernel's log says. Its program is then made as short as it can be
- * with the fault still there, and printed, as text and as C.
+ * with the fault still there, by workers that may be killed, too, and printed, as
+ * text and as C. A program in which the worker hangs is printed as it is, and of one
+ * that makes the kernel panic only the seed is known, which begins the same way.
  */
 #define _GNU_SOURCE
 #include "calls.h"
@@ -969,39 +971,6 @@ static void keep_if_new(struct program *program, bool given)
 		shared->corpus[shared->kept++] = *program;
 }
 
-/* Whether the program brings a fault about, in a few tries where it races. */
-static bool faults(const struct program *program)
-{
-	unsigned int tries = program->race ? 30 : 2;
-
-	while (tries--) {
-		run(program);
-		if (complained())
-			return true;
-	}
-	return false;
-}
-
-static void minimise(struct program *program)
-{
-	struct program shorter = *program;
-
-	if (!faults(program)) {
-		puts("# fuzz: it does not come again; the program in which it came:");
-		return;
-	}
-	shorter.race = false;
-	if (program->race && faults(&shorter))
-		*program = shorter;
-	for (unsigned int i = program->count; i-- > 0 && program->count > 1;) {
-		shorter = *program;
-		remove_op(&shorter, i);
-		if (faults(&shorter))
-			*program = shorter;
-	}
-	puts("# fuzz: the shortest program that brings it about:");
-}
-
 static void report(const struct program *program)
 {
 	print_program(program);
@@ -1052,13 +1021,22 @@ static void start_worker(void)
 	start_tracing();
 }
 
-static void check(struct program *program)
+/* What a worker ends with, or what else became of it. */
+enum outcome {
+	CLEAN,
+	FAULT_SEEN,
+	CANNOT,
+	OVERWRITTEN,	/* a program did it to the worker's own memory, as by a long read() */
+	KILLED,
+	HUNG,
+};
+
+static void check(const struct program *program)
 {
-	if (!complained())
-		return;
-	minimise(program);
-	report(program);
-	exit(1);
+	if (complained()) {
+		shared->now = *program;
+		exit(FAULT_SEEN);
+	}
 }
 
 static void try_program(struct program *program, bool given)
@@ -1084,7 +1062,7 @@ static void work(void)
 		make_program(&program);
 		try_program(&program, false);
 	}
-	exit(0);
+	exit(CLEAN);
 }
 
 static void replay(unsigned int times)
@@ -1095,17 +1073,23 @@ static void replay(unsigned int times)
 			run(&given[i]);
 			check(&given[i]);
 		}
-	exit(0);
+	exit(CLEAN);
+}
+
+/* A fault may want a few tries where it races. */
+static void try_again(const struct program *program)
+{
+	unsigned int tries = program->race ? 30 : 2;
+
+	start_worker();
+	while (tries--) {
+		run(program);
+		check(program);
+	}
+	exit(CLEAN);
 }
 
 /* The watcher */
-
-static void die_of(const char *what)
-{
-	printf("not ok 1 - %s in this program\n1..1\n", what);
-	report(&shared->now);
-	exit(1);
-}
 
 /* A call that waits in the kernel waits no longer. */
 static void interrupt(pid_t worker)
@@ -1117,13 +1101,10 @@ static void interrupt(pid_t worker)
 		tgkill(worker, second, SIGUSR1);
 }
 
-/* A program wrote over the worker's own memory, as by a long read() into a map beside it. */
-#define OVERWRITTEN	-1
-
 /* Until the worker ends; it may be hung in the kernel, or be killed by it. */
-static int watch(pid_t worker)
+static enum outcome watch(pid_t worker, time_t patience)
 {
-	unsigned long steps = 0;
+	unsigned long steps = shared->steps;
 	time_t moved = time(NULL);
 	int status = 0;
 	pid_t ended;
@@ -1136,20 +1117,88 @@ static int watch(pid_t worker)
 			continue;
 		}
 		interrupt(worker);
-		if (time(NULL) - moved > STALL_SECONDS)
-			die_of("a hang");
+		if (time(NULL) - moved > patience) {
+			kill(worker, SIGKILL);
+			return HUNG;
+		}
 	}
 	if (ended < 0) {
 		perror("fuzz: waitpid");
-		return 2;
+		return CANNOT;
 	}
-	if (WIFSIGNALED(status)) {
-		printf("# fuzz: signal %d after %lu programs\n", WTERMSIG(status), shared->runs);
-		if (!complained() && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS))
-			return OVERWRITTEN;
-		die_of("killed");
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	printf("# fuzz: signal %d after %lu programs\n", WTERMSIG(status), shared->runs);
+	if (!complained() && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS))
+		return OVERWRITTEN;
+	return KILLED;
+}
+
+/* In the child 0 */
+static pid_t fork_worker(void)
+{
+	pid_t worker;
+
+	fflush(stdout);
+	worker = fork();
+	if (worker < 0) {
+		perror("fuzz: fork");
+		exit(CANNOT);
 	}
-	return WEXITSTATUS(status);
+	return worker;
+}
+
+/* Behind some faults all hangs, as where a lock was held. */
+static bool stuck;
+
+/* Whether the program brings a fault about, which may kill the worker that tries. */
+static bool faults(const struct program *program)
+{
+	enum outcome outcome;
+	pid_t worker;
+
+	if (stuck)
+		return false;
+	lseek(log_fd, 0, SEEK_END);
+	worker = fork_worker();
+	if (!worker)
+		try_again(program);
+	outcome = watch(worker, STALL_SECONDS / 2);
+	stuck = outcome == HUNG;
+	return outcome == FAULT_SEEN || outcome == KILLED;
+}
+
+static void minimise(struct program *program)
+{
+	struct program shorter = *program;
+
+	if (!faults(program)) {
+		puts("# fuzz: it does not come again; the program in which it came:");
+		return;
+	}
+	shorter.race = false;
+	if (program->race && faults(&shorter))
+		*program = shorter;
+	for (unsigned int i = program->count; i-- > 0 && program->count > 1;) {
+		shorter = *program;
+		remove_op(&shorter, i);
+		if (faults(&shorter))
+			*program = shorter;
+	}
+	puts(stuck ? "# fuzz: now all hangs; the shortest program until then:" :
+		     "# fuzz: the shortest program that brings it about:");
+}
+
+/* Of the fault in the program that ran last. */
+static void tell(enum outcome outcome)
+{
+	struct program program = shared->now;
+
+	if (outcome == HUNG)
+		puts("# fuzz: it hangs in this program:");
+	else
+		minimise(&program);
+	report(&program);
 }
 
 static void read_given(const char *path)
@@ -1192,7 +1241,7 @@ static void print_kept(void)
 	}
 }
 
-static void print_result(int status)
+static void print_result(enum outcome outcome)
 {
 	printf("# fuzz: %lu programs, %lu calls, %lu edges, %lu programs kept\n", shared->runs,
 	       shared->calls, shared->edges, shared->kept);
@@ -1202,7 +1251,8 @@ static void print_result(int status)
 			       shared->opened[group]);
 	if (setting("KMK_FUZZ_KEEP", 0))
 		print_kept();
-	printf("%sok 1 - no program makes the kernel complain\n1..1\n", status ? "not " : "");
+	printf("%sok 1 - no program makes the kernel complain\n1..1\n",
+	       outcome == CLEAN ? "" : "not ");
 }
 
 int main(int argc, char **argv)
@@ -1211,8 +1261,8 @@ int main(int argc, char **argv)
 	bool as_c = argc > 2 && !strcmp(argv[1], "-c");
 	long seed = setting("KMK_SEED", time(NULL));
 	struct sigaction action = { .sa_handler = ignore };
+	enum outcome outcome;
 	pid_t worker;
-	int status;
 
 	sigaction(SIGUSR1, &action, NULL);
 	for (int i = again || as_c ? 2 : 1; i < argc && !(again && i > 2); i++)
@@ -1235,19 +1285,19 @@ int main(int argc, char **argv)
 	log_fd = open_log();
 	shared->random = seed;
 	do {
-		fflush(stdout);
-		worker = fork();
-		if (worker < 0) {
-			perror("fuzz");
-			return 2;
-		}
+		worker = fork_worker();
 		if (!worker) {
 			if (again)
 				replay(argc > 3 ? atoi(argv[3]) : 1);
 			work();
 		}
-		status = watch(worker);
-	} while (status == OVERWRITTEN && !again && time(NULL) < end);
-	print_result(status);
-	return status;
+		outcome = watch(worker, STALL_SECONDS);
+	} while (outcome == OVERWRITTEN && !again && time(NULL) < end);
+	if (outcome == FAULT_SEEN || outcome == KILLED || outcome == HUNG)
+		tell(outcome);
+	/* A worker that a program overwrites as the time ends did no wrong. */
+	if (outcome == OVERWRITTEN && !again)
+		outcome = CLEAN;
+	print_result(outcome);
+	return outcome;
 }

@@ -5,7 +5,7 @@
  * Loading it commits the fault that the parameter names: one for each checker
  * that an instrumented kernel has, so that a checker that keeps silent shows.
  * Each is survived by a kernel that does not check, and leaves the module free
- * to be unloaded, but for pin. Never load it anywhere else.
+ * to be unloaded, but for pin; oops_maze kills who finds the way. Never load it anywhere else.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -309,6 +309,8 @@ static void fault_race(void)
  * The fuzzer: behind four numbers that must be right lies a use after free. Only who
  * sees that one more of them is right finds the way before long.
  */
+static void (*behind_maze)(void) = fault_use_after_free;
+
 static bool right(u8 step, u8 wanted)
 {
 	return READ_ONCE(step) / 16 == wanted;
@@ -328,7 +330,7 @@ static ssize_t maze_write(struct file *file, const char __user *from, size_t siz
 		return -ERANGE;
 	if (!right(steps[3], 6))
 		return -EBADMSG;
-	fault_use_after_free();
+	behind_maze();
 	return size;
 }
 
@@ -348,6 +350,17 @@ static bool maze_is_there;
 static void fault_maze(void)
 {
 	maze_is_there = !misc_register(&maze);
+}
+
+static void oops(void)
+{
+	WRITE_ONCE(*(int *)hidden(8), 0);
+}
+
+static void fault_oops_maze(void)
+{
+	behind_maze = oops;
+	fault_maze();
 }
 
 static const struct {
@@ -374,6 +387,7 @@ static const struct {
 	{ "shared_irq", fault_shared_irq },
 	{ "race", fault_race },
 	{ "maze", fault_maze },
+	{ "oops_maze", fault_oops_maze },
 };
 
 static int __init fault_init(void)
