@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/io_uring.h>
 #include <linux/mount.h>
 #include <linux/stat.h>
 #include <poll.h>
@@ -26,20 +27,23 @@
 #include <kmodkit/mempool.h>
 #include <kmodkit/syscall_ext.h>
 
+#include "helpers.h"
+
 #define MOUNT_POINT	"/tmp/fuzz"
 #define MODULES		"/lib/kmk/"
 
 /*
  * Memory at fixed addresses, so that programs can be written down: see prepare_memory(). The
  * heap is anywhere in the gigabyte behind the fuzzer's code, and its maps are at the top.
+ * What structures and texts lie in, 32 bits can tell.
  */
-#define MEMORY		0x200000000UL
+#define MEMORY		0x80000000UL
 #define MEMORY_SIZE	0x10000UL	/* behind it there is none */
 #define FILE_HANDLE	(MEMORY + 0x800)
 #define EMPTY_TEXT	(MEMORY + 0xff8)
-#define READ_ONLY	0x200020000UL
-#define TEXTS		0x200100000UL
-#define STRUCTS		0x200200000UL
+#define READ_ONLY	0x80020000UL
+#define TEXTS		0x80100000UL
+#define STRUCTS		0x80200000UL
 #define MAPPINGS	0x300000000UL
 #define MAPPING_SIZE	0x1000000UL
 
@@ -176,6 +180,12 @@ NUMBERS(rename_flags, 0, 1, 2, 4, 5, 8);
 NUMBERS(acl_tags, 1, 2, 4, 8, 0x10, 0x20, 0x40);
 NUMBERS(acl_permissions, 0, 4, 6, 7, 8);
 NUMBERS(handle_at, FILE_HANDLE);
+NUMBERS(uring_operations, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_POLL_ADD, IORING_OP_READV,
+	IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_FADVISE);
+NUMBERS(uring_flags, 0, IOSQE_ASYNC, IOSQE_FIXED_FILE);
+NUMBERS(uring_commands, CUSTOM_SYSCALL, CUSTOM_SYSCALL_BATCH, _IOC(3, CUSTOM_SYSCALL_MAGIC, 0, 40),
+	_IOC(1, CUSTOM_SYSCALL_MAGIC, 1, 32), 0, 0xffffffff);
+NUMBERS(leases, F_RDLCK, F_WRLCK, F_UNLCK);
 
 STRINGS(echo_node, "/dev/echo");
 STRINGS(fifo_node, "/dev/echo_fifo");
@@ -256,6 +266,17 @@ static const struct field sleep_call[] = {
 static const struct field many_calls[] = {
 	{ 8, BUF }, { 8, BUF }, { 4, ONE_OF(counts) }, { 4, ONE_OF(elements) }, { 8, N }, {}
 };
+/* An entry of io_uring: of what reads and writes, and of a command. */
+static const struct field uring_entry[] = {
+	{ 1, ONE_OF(uring_operations) }, { 1, ONE_OF(uring_flags) }, { 2, IS(0) }, { 4, F },
+	{ 8, ONE_OF(offsets) }, { 8, BUF }, { 4, ONE_OF(sizes) }, { 4, ANY_OF(poll_events) },
+	{ 8, N }, { 8, IS(0) }, { 8, IS(0) }, { 8, IS(0) }, {}
+};
+static const struct field uring_command[] = {
+	{ 1, IS(IORING_OP_URING_CMD) }, { 1, ONE_OF(uring_flags) }, { 2, IS(0) }, { 4, F },
+	{ 8, ONE_OF(uring_commands) }, { 8, IS(0) }, { 4, IS(0) }, { 4, IS(0) },
+	{ 8, N }, { 8, IS(0) }, { 8, BUF }, { 8, ONE_OF(timeouts) }, {}
+};
 static const struct field acl[] = {
 	{ 4, IS(2) },
 	{ 2, ONE_OF(acl_tags) }, { 2, ONE_OF(acl_permissions) }, { 4, N },
@@ -307,10 +328,17 @@ static const struct call calls[] = {
 	{ "syscall_in_buffer", SYSCALL_EXT, SYS_ioctl, { F, ONE_OF(calls_of_sizes), BUF } },
 	{ "syscall_batch", SYSCALL_EXT, SYS_ioctl,
 	  { F, ONE_OF(batches_of_sizes), TO(many_calls) } },
+	{ "syscall_one32", SYSCALL_EXT, IOCTL32, { F, IS(CUSTOM_SYSCALL), TO(one_call) } },
+	{ "syscall_uring", SYSCALL_EXT, URING, { TO(uring_command) } },
 	{ "mount", RAMFS, SYS_mount, { TEXT(sources), TEXT(mount_point), TEXT(file_system),
 				       ANY_OF(mount_flags), TEXT(options) } },
 	{ "remount", RAMFS, SYS_mount, { TEXT(sources), TEXT(mount_point), TEXT(file_system),
 					 ONE_OF(remount_flags), TEXT(options) } },
+	{ "mount_no_source", RAMFS, SYS_mount,
+	  { IS(0), TEXT(mount_point), TEXT(file_system), ANY_OF(mount_flags), TEXT(options) } },
+	{ "user_mount", RAMFS, USER_MOUNT, { TEXT(sources), TEXT(mount_point), TEXT(file_system),
+					     ANY_OF(mount_flags), TEXT(options) } },
+	{ "idmap", RAMFS, IDMAP, { F } },
 	{ "umount", RAMFS, SYS_umount2, { TEXT(mount_point), ANY_OF(umount_flags) } },
 	{ "fsopen", RAMFS, SYS_fsopen, { TEXT(file_system), ONE_OF(timeouts) }, true },
 	{ "fsconfig", RAMFS, SYS_fsconfig,
@@ -383,6 +411,8 @@ static const struct call calls[] = {
 					  ANY_OF(rwf) } },
 	{ "lseek", ANY, SYS_lseek, { F, ONE_OF(offsets), ONE_OF(whence) } },
 	{ "ioctl", ANY, SYS_ioctl, { F, ONE_OF(ioctls), BUF } },
+	{ "ioctl32", ANY, IOCTL32, { F, ONE_OF(ioctls), BUF } },
+	{ "uring", ANY, URING, { TO(uring_entry) } },
 	{ "ioctl_any", ANY, SYS_ioctl, { F, N, TO(any_words) } },
 	{ "mmap", ANY, SYS_mmap, { MAP, ONE_OF(map_sizes), ANY_OF(prots), ONE_OF(map_flags), F,
 				   ONE_OF(offsets) } },
@@ -400,6 +430,7 @@ static const struct call calls[] = {
 	{ "epoll_ctl", ANY, SYS_epoll_ctl, { F, ONE_OF(epoll_ops), F, TO(epoll_event) } },
 	{ "epoll_wait", ANY, SYS_epoll_wait, { F, BUF, IS(4), ONE_OF(timeouts) } },
 	{ "setfl", ANY, SYS_fcntl, { F, IS(F_SETFL), ONE_OF(setfl) } },
+	{ "lease", ANY, SYS_fcntl, { F, IS(F_SETLEASE), ONE_OF(leases) } },
 	{ "dup", ANY, SYS_dup, { F }, true },
 	{ "close", ANY, SYS_close, { F } },
 	{ "fdinfo", ANY, SYS_openat, OPEN(fdinfos), true },

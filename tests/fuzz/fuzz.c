@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fuzzer of all that a user can call in the modules: it makes programs of a few
+ * A fuzzer of what a user can call in the modules: it makes programs of a few
  * system calls each (calls.h), runs them, and keeps, changes and combines those
  * that reach code that none reached before, as KCOV tells. On a kernel without
  * KCOV it goes on blindly.
@@ -21,6 +21,10 @@
  * with the fault still there, by workers that may be killed, too, and printed, as
  * text and as C. A program in which the worker hangs is printed as it is, and of one
  * that makes the kernel panic only the seed is known, which begins the same way.
+ *
+ * Not called: 32-bit calls but ioctl; io_uring with more than one entry, and with registered
+ * files or buffers; memory that userfaultfd or FUSE fills; namespaces, but for a fixed
+ * program in a mount there; exec, and swap files; another user than root.
  */
 #define _GNU_SOURCE
 #include "calls.h"
@@ -51,6 +55,12 @@
 #define TEXT_SIZE	512
 #define STRUCT_SIZE	256
 #define STALL_SECONDS	120
+
+#define FILE_AS_TEXT(name, path)				\
+	asm(".pushsection .rodata\n"				\
+	    #name ":\n\t.incbin \"" path "\"\n\t.byte 0\n"	\
+	    ".popsection");					\
+	extern const char name[]
 
 struct op {
 	unsigned int call, slot;
@@ -325,7 +335,7 @@ static void run_op(const struct program *program, unsigned int i)
 	for (unsigned int arg = 0; arg < ARGS; arg++)
 		args[arg] = place(program, i, arg);
 	__atomic_add_fetch(&shared->steps, 1, __ATOMIC_RELAXED);
-	ret = syscall(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
+	ret = enter(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
 	if (call->returns_file && ret >= 0)
 		files[op->slot] = ret;
 	if (ret >= 0 && opens_group(op->call))
@@ -688,8 +698,8 @@ static void print_c_op(const struct program *program, unsigned int i)
 
 	printf("\tcase %u: /* %s */\n", i, call->name);
 	print_c_arguments(program, i);
-	printf("\t\tret = syscall(%ld", call->number);
-	for (unsigned int arg = 0; arg < ARGS && call->args[arg].kind; arg++) {
+	printf("\t\tret = enter(%ld", call->number);
+	for (unsigned int arg = 0; arg < ARGS; arg++) {
 		const struct value *value = &call->args[arg];
 		bool pointer = value->kind == STRING || value->kind == STRUCT;
 
@@ -707,12 +717,10 @@ static void print_c_op(const struct program *program, unsigned int i)
 	puts("\t\tbreak;");
 }
 
+FILE_AS_TEXT(helpers_text, "tests/fuzz/helpers.h");
+
 static const char c_begin[] =
-"/* The modules must be loaded. Build: gcc -static -pthread */\n"
-"#define _GNU_SOURCE\n"
-"#include <fcntl.h>\n#include <pthread.h>\n#include <signal.h>\n#include <string.h>\n"
-"#include <sys/mman.h>\n#include <sys/stat.h>\n#include <sys/syscall.h>\n#include <sys/time.h>\n"
-"#include <unistd.h>\n\n"
+"#include <pthread.h>\n#include <sys/stat.h>\n#include <sys/time.h>\n\n"
 "static int files[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };\n\n"
 "static void set(unsigned long at, int bytes, long value)\n"
 "{\n\tmemcpy((void *)at, &value, bytes);\n}\n\n"
@@ -723,7 +731,11 @@ static const char c_begin[] =
 
 static void print_c(const struct program *program)
 {
-	printf("%s", c_begin);
+	puts("/* Build: gcc -static -pthread. The modules must be loaded:");
+	for (size_t i = 0; i < MODULE_COUNT; i++)
+		printf(" * insmod %s.ko%s%s\n", modules[i].name, *modules[i].parameters ? " " : "",
+		       modules[i].parameters);
+	printf(" */\n#define _GNU_SOURCE\n%s\n%s", helpers_text, c_begin);
 	for (unsigned int i = 0; i < program->count; i++)
 		print_c_op(program, i);
 	printf("\t}\n}\n\n#define STEPS %u\n\n", program->count);
