@@ -165,7 +165,7 @@ $(BUILD)/tests/selinux.policy: tests/selinux.conf
 	@mkdir -p $(@D)
 	checkpolicy -U allow -c 30 -o $@ $<
 
-$(FUZZ): tests/fuzz/fuzz.c tests/fuzz/calls.h tests/fuzz/helpers.h $(UAPI)
+$(FUZZ): tests/fuzz/fuzz.c tests/fuzz/calls.h tests/fuzz/helpers.h tests/vm/complaints $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Iinclude/uapi -static \
 		-o $@ $< -pthread

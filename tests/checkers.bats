@@ -3,7 +3,7 @@
 # The checkers of an instrumented kernel, each of which must tell of a fault planted
 # for it (tests/modules/kmk_fault.c): of one that keeps silent, silence says nothing.
 
-. "$BATS_TEST_DIRNAME/vm/complaints"
+. "$BATS_TEST_DIRNAME/vm/verdict"
 
 has() {
 	grep -qx "CONFIG_$1=y" "$KMK_KERNEL/config" 2> /dev/null

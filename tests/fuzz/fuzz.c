@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <linux/kcov.h>
 #include <pthread.h>
+#include <regex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -528,14 +529,22 @@ static void forget_new(void)
 
 /* Faults */
 
-/* As tests/vm/run looks for them. */
-static const char * const complaints[] = {
-	"WARNING:", "BUG:", "BUG ", "Oops", "cut here", "KASAN", "KCSAN", "UBSAN",
-	"general protection", "possible circular", "possible recursive", "inconsistent lock",
-	"suspicious RCU", "refcount_t:", "corruption", "Bad page", "ODEBUG",
-	"scheduling while atomic", "sleeping function",
-	"lock held", "Objects remaining", "blocked for more than", "nobody cared", "Busy inodes",
-};
+/* Extended regular expressions, one a line, that tests/vm/run looks for, too. */
+FILE_AS_TEXT(complaints, "tests/vm/complaints");
+static regex_t any_complaint;
+
+static void prepare_complaints(void)
+{
+	char *all = strdup(complaints), *end = all;
+
+	while ((end = strchr(end, '\n')))
+		*end = end[1] ? '|' : '\0';
+	if (regcomp(&any_complaint, all, REG_EXTENDED | REG_NOSUB)) {
+		fputs("fuzz: tests/vm/complaints: no regular expressions\n", stderr);
+		exit(2);
+	}
+	free(all);
+}
 
 static int open_log(void)
 {
@@ -558,11 +567,10 @@ static bool complained(void)
 		if (n <= 0)
 			return found;
 		record[n] = '\0';
-		for (size_t i = 0; i < sizeof(complaints) / sizeof(*complaints); i++)
-			if (!found && strstr(record, complaints[i])) {
-				found = true;
-				printf("# fuzz: the kernel says: %s", strchr(record, ';') + 1);
-			}
+		if (!found && !regexec(&any_complaint, record, 0, NULL, 0)) {
+			found = true;
+			printf("# fuzz: the kernel says: %s", strchr(record, ';') + 1);
+		}
 	}
 }
 
@@ -1294,6 +1302,7 @@ int main(int argc, char **argv)
 	printf("# fuzz: seed %ld\n", seed);
 	if (access("/sys/kernel/debug/kcov", F_OK))
 		puts("# fuzz: blindly, as this kernel has no KCOV");
+	prepare_complaints();
 	log_fd = open_log();
 	shared->random = seed;
 	do {
