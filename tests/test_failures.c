@@ -19,6 +19,8 @@
 #include <liburing.h>
 #include <linux/falloc.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -236,27 +238,32 @@ static void use_kept_pool(void)
 static const struct {
 	const char *module, *params, *refused;
 	void (*use)(void);
+	const char *node;	/* what can be opened as soon as it is there */
 	const char *needs;
 } loads[] = {
 	/* Not kmk_minimal: nothing of its own can fail. */
-	{ "kmk_echo", "", "capacity=0", use_echo, NULL },
-	{ "kmk_echo", "capacity=1048576 mode=0600 greeting=hello", "capacity=0", use_echo, NULL },
-	{ "kmk_proc", "", "max_entries=0", use_proc, NULL },
-	{ "kmk_proc", "greeting=", "max_entries=0", use_proc, NULL },
-	{ "kmk_proc", "max_entries=10 greeting=hello", "max_entries=0", use_proc, NULL },
+	{ "kmk_echo", "", "capacity=0", use_echo, "/dev/echo", NULL },
+	{ "kmk_echo", "capacity=1048576 mode=0600 greeting=hello", "capacity=0", use_echo,
+	  "/dev/echo", NULL },
+	{ "kmk_proc", "", "max_entries=0", use_proc, "/proc/rust_proc", NULL },
+	{ "kmk_proc", "greeting=", "max_entries=0", use_proc, "/proc/rust_proc", NULL },
+	{ "kmk_proc", "max_entries=10 greeting=hello", "max_entries=0", use_proc,
+	  "/proc/rust_proc", NULL },
 	/*
 	 * The keyboard's line, which stays: when that of a module goes, the kernel
 	 * removes from /proc/irq what it had no memory to put there, and warns.
 	 */
-	{ "kmk_irq", "irq=1", "ring_size=0", use_irq, NULL },
-	{ "kmk_irq", "irq=1 ring_size=16", "ring_size=0", use_irq, NULL },
-	{ "kmk_irq", "irq=1 ring_size=100000 claim=1 mode=0644", "ring_size=0", use_irq, NULL },
-	{ "kmk_syscall", "", "mode=01000", use_syscall, NULL },
-	{ "kmk_syscall", "mode=0600", "mode=01000", use_syscall, NULL },
-	{ "kmk_mempool", "", "max_bytes=0", use_mempool, NULL },
-	{ "kmk_mempool", "max_bytes=1048576 mode=0666", "max_bytes=0", use_mempool, NULL },
+	{ "kmk_irq", "irq=1", "ring_size=0", use_irq, "/dev/irq_events", NULL },
+	{ "kmk_irq", "irq=1 ring_size=16", "ring_size=0", use_irq, "/dev/irq_events", NULL },
+	{ "kmk_irq", "irq=1 ring_size=100000 claim=1 mode=0644", "ring_size=0", use_irq,
+	  "/dev/irq_events", NULL },
+	{ "kmk_syscall", "", "mode=01000", use_syscall, "/dev/syscall_ext", NULL },
+	{ "kmk_syscall", "mode=0600", "mode=01000", use_syscall, "/dev/syscall_ext", NULL },
+	{ "kmk_mempool", "", "max_bytes=0", use_mempool, "/dev/mempool", NULL },
+	{ "kmk_mempool", "max_bytes=1048576 mode=0666", "max_bytes=0", use_mempool,
+	  "/dev/mempool", NULL },
 	/* which makes a pool and a manager */
-	{ "kmk_mempool_test", "keep=1", "refuse=1", use_kept_pool, "kmk_mempool" },
+	{ "kmk_mempool_test", "keep=1", "refuse=1", use_kept_pool, NULL, "kmk_mempool" },
 	/* Not kmk_ramfs: where no cache can be made the kernel itself leaks the cache's name. */
 };
 
@@ -309,12 +316,46 @@ static int last_foreign_step(void)
 /* By so many steps a load may be shorter than the one before it. */
 #define SLACK 5
 
+/*
+ * Somebody opens the node as soon as it is there. A load that fails does not wait for
+ * open files, so there must be none.
+ */
+static struct {
+	pthread_t thread;
+	atomic_bool loaded;
+	int fd;
+} opener;
+
+static void *open_at_once(void *node)
+{
+	do
+		opener.fd = open(node, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	while (opener.fd < 0 && !opener.loaded);
+	return NULL;
+}
+
+static void load_before(void)
+{
+	opener.fd = -1;
+	opener.loaded = false;
+	if (loads[loading].node)
+		ck_assert_int_eq(pthread_create(&opener.thread, NULL, open_at_once,
+						(void *)loads[loading].node), 0);
+}
+
 /* It is there, can be used and be taken away, or it is not there. */
 static void load_after(const struct outcome *outcome)
 {
+	opener.loaded = true;
+	if (loads[loading].node)
+		ck_assert_int_eq(pthread_join(opener.thread, NULL), 0);
 	ck_assert(module_loaded(loads[loading].module) == !outcome->err);
-	if (outcome->err)
+	if (outcome->err) {
+		ck_assert_int_lt(opener.fd, 0);
 		return;
+	}
+	if (opener.fd >= 0)
+		ck_ok(close(opener.fd));
 	loads[loading].use();
 	ck_assert_int_eq(module_unload(loads[loading].module), 0);
 }
@@ -322,7 +363,8 @@ static void load_after(const struct outcome *outcome)
 START_TEST(load)
 {
 	static const struct victim victim = {
-		.name = "init_module", .call = load_call, .after = load_after,
+		.name = "init_module", .before = load_before, .call = load_call,
+		.after = load_after,
 	};
 
 	struct stat st;
