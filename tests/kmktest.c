@@ -180,6 +180,12 @@ bool exists(const char *path)
 	return !lstat(path, &st);
 }
 
+bool keeps_freed_memory(void)
+{
+	return exists("/sys/kernel/debug/kmemleak") ||
+		file_has("/proc/kallsyms", " kasan_report\n");
+}
+
 bool file_has(const char *path, const char *needle)
 {
 	char *text = slurp(path);

@@ -92,6 +92,11 @@ char *slurp(const char *path);		/* malloc'd; fails the test if unreadable */
 long long slurp_number(const char *path);
 int spew(const char *path, const char *text);	/* 0 or -errno of open or write */
 bool exists(const char *path);
+
+/* With KASAN and kmemleak a kernel keeps what was freed for a while, and more beside it. */
+bool keeps_freed_memory(void);
+#define KEEPS_FREED_MEMORY "this kernel keeps what was freed, to find who still uses it"
+
 bool file_has(const char *path, const char *needle);
 
 /* Fill @buf with bytes that @seed gives, without a short period. */

@@ -936,15 +936,6 @@ static void free_means_free(void)
 		ck_assert_int_eq(spew("/proc/sys/vm/stat_refresh", "1"), 0);
 }
 
-#define KEEPS_FREED_MEMORY "this kernel keeps what was freed, to find who still uses it"
-
-/* With KASAN and kmemleak a kernel keeps what was freed for a while, and more beside it. */
-static bool keeps_freed_memory(void)
-{
-	return exists("/sys/kernel/debug/kmemleak") ||
-		file_has("/proc/kallsyms", " kasan_report\n");
-}
-
 static long long free_memory(void)
 {
 	char *text = slurp("/proc/meminfo");

@@ -149,7 +149,7 @@ static void fault_atomic_sleep(void)
 
 static unsigned int count_dirty(gfp_t gfp)
 {
-	static struct page *pages[256];
+	static struct page *pages[4096];
 	unsigned int i, dirty = 0;
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
