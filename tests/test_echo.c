@@ -288,6 +288,36 @@ START_TEST(unload_under_load)
 }
 END_TEST
 
+static void *open_early(void *result)
+{
+	int *fd = result;
+
+	do {
+		*fd = open(DEV, O_RDWR | O_CLOEXEC);
+		ck_assert(*fd >= 0 || errno == ENOENT || errno == ENODEV);
+	} while (*fd < 0);
+	return NULL;
+}
+
+/* Who is too early is told so; who is not has all of the device. */
+START_TEST(open_while_loading)
+{
+	char text[10];
+	pthread_t thread;
+	int fd;
+
+	for (int i = 0; i < 10; i++) {
+		pthread_create(&thread, NULL, open_early, &fd);
+		load("greeting=hello");
+		pthread_join(thread, NULL);
+		ck_assert_int_eq(read(fd, text, sizeof(text)), 5);
+		ck_assert_mem_eq(text, "hello", 5);
+		ck_ok(close(fd));
+		unload();
+	}
+}
+END_TEST
+
 /* The message */
 
 START_TEST(holds_last_message)
@@ -923,6 +953,7 @@ int main(void)
 	tcase_add_test(module, greeting_parameter);
 	tcase_add_test(module, no_unload_in_use);
 	tcase_add_test(module, unload_under_load);
+	tcase_add_test(module, open_while_loading);
 	tcase_add_test(module, untouched_memory);
 	tcase_set_timeout(module, 60);
 	suite_add_tcase(suite, module);
