@@ -25,18 +25,19 @@ TRACE_EVENT(kmk_mempool_misuse,
 	TP_ARGS(name, block, what, caller),
 	TP_STRUCT__entry(
 		__array(char, name, KMK_MEMPOOL_NAME_LEN)
-		__field(const void *, block)
+		__array(char, block, 20)	/* Linux 5.10 would show the address itself */
 		__field(int, what)
 		__array(char, caller, 128)	/* whose code may be gone when this is read */
 	),
 	TP_fast_assign(
 		strscpy_pad(__entry->name, name, KMK_MEMPOOL_NAME_LEN);
-		__entry->block = block;
+		memset(__entry->block, 0, sizeof(__entry->block));
+		snprintf(__entry->block, sizeof(__entry->block), "%p", block);
 		__entry->what = what;
 		memset(__entry->caller, 0, sizeof(__entry->caller));
 		snprintf(__entry->caller, sizeof(__entry->caller), "%pS", (void *)caller);
 	),
-	TP_printk("name=%s block=%p what=\"%s\" caller=%s",
+	TP_printk("name=%s block=%s what=\"%s\" caller=%s",
 		  __entry->name, __entry->block,
 		  __print_symbolic(__entry->what,
 				   { KMK_MISUSE_FREE, "already free" },
