@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/klog.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -756,17 +757,29 @@ static bool kernel_lies_high(void)
 	return sizeof(long) == 8 && !uname(&names) && !strstr(names.machine, "s390");
 }
 
+/* As slub_debug has it where hash_pointers=always is not known; the kernel says so. */
+static bool shows_addresses(void)
+{
+	static char log[1 << 20];
+
+	return klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1) > 0 &&
+		strstr(log, "unhashed kernel memory addresses");
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("security");
 	TCase *tc = tcase_create("addresses");
 
 	tcase_set_timeout(tc, 60);
-	if (kernel_lies_high())
-		tcase_add_test(tc, no_address_in_any_output);
-	else
+	if (!kernel_lies_high())
 		skip_test("no_address_in_any_output",
 			  "an address of this kernel looks like any other number");
+	else if (shows_addresses())
+		skip_test("no_address_in_any_output",
+			  "this kernel was told to show addresses, or takes slub_debug for that");
+	else
+		tcase_add_test(tc, no_address_in_any_output);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("memory");
