@@ -305,6 +305,18 @@ bool has_memory_cgroups(void)
 	return strstr(controllers, "memory");
 }
 
+void make_cgroup(void)
+{
+	rmdir(CGROUP);		/* of a test that failed */
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ck_ok(mkdir(CGROUP, 0755));
+}
+
+long long charged(void)
+{
+	return slurp_number(CGROUP "/memory.current");
+}
+
 bool sendfile_reads_devices(void)
 {
 	int zero = open("/dev/zero", O_RDONLY), file = memfd_create("kmktest", 0);

@@ -121,6 +121,12 @@ void drop_root(void);
 
 /* Whether this kernel accounts memory to cgroups (of version 2). */
 bool has_memory_cgroups(void);
+
+/* Make a cgroup, which its test removes; the bytes of memory that it has. */
+#define CGROUP "/sys/fs/cgroup/kmk"
+void make_cgroup(void);
+long long charged(void);
+
 /* Whether this kernel's sendfile() reads from character devices; some never do. */
 bool sendfile_reads_devices(void);
 

@@ -875,8 +875,6 @@ END_TEST
 
 /* ---- who pays ---- */
 
-#define CGROUP	"/sys/fs/cgroup/kmk"
-
 START_TEST(memory_cgroup_is_charged)
 {
 	long long before, after;
@@ -886,17 +884,16 @@ START_TEST(memory_cgroup_is_charged)
 	pid_t pid;
 
 	load("");
-	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ck_ok(mkdir(CGROUP, 0755));
+	make_cgroup();
 	ck_assert_int_eq(spew(CGROUP "/memory.max", "16777216"), 0);
 	pid = spawn();
 	if (!pid) {
 		snprintf(text, sizeof(text), "%d", getpid());
 		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", text), 0);
 		fd = open_node();
-		before = slurp_number(CGROUP "/memory.current");
+		before = charged();
 		block = alloc_ok(fd, 8 * MIB);
-		after = slurp_number(CGROUP "/memory.current");
+		after = charged();
 		ck_assert_int_ge(after - before, 8 * MIB);
 		ck_assert_int_lt(after - before, 9 * MIB);
 		/* The device has room, the cgroup has not: an error, no OOM kill. */
@@ -905,7 +902,7 @@ START_TEST(memory_cgroup_is_charged)
 		ck_assert_uint_eq(stats_of(fd).bytes, 8 * MIB);
 		ck_assert_int_eq(pwrite(fd, "ok", 2, block), 2);
 		ck_ok(free_handle(fd, block));
-		ck_assert_int_lt(slurp_number(CGROUP "/memory.current") - before, MIB);
+		ck_assert_int_lt(charged() - before, MIB);
 		alloc_ok(fd, 12 * MIB);
 		_exit(0);
 	}

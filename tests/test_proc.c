@@ -1130,13 +1130,6 @@ START_TEST(many_open_files_cost_little)
 }
 END_TEST
 
-#define CGROUP "/sys/fs/cgroup/kmk_proc"
-
-static long long charged(void)
-{
-	return slurp_number(CGROUP "/memory.current");
-}
-
 /* What writers store and readers hold is theirs to pay. */
 START_TEST(memory_is_charged)
 {
@@ -1147,8 +1140,7 @@ START_TEST(memory_is_charged)
 	char c;
 
 	ck_assert_int_eq(module_load("kmk_proc", "greeting=\"\" max_entries=5000"), 0);
-	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ck_ok(mkdir(CGROUP, 0755));
+	make_cgroup();
 	pid = spawn();
 	if (!pid) {
 		if (spew(CGROUP "/cgroup.procs", "0"))
@@ -1192,8 +1184,7 @@ START_TEST(old_logs_are_charged_until_closed)
 	char c;
 
 	ck_assert_int_eq(module_load("kmk_proc", "greeting=\"\" max_entries=64"), 0);
-	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ck_ok(mkdir(CGROUP, 0755));
+	make_cgroup();
 	pid = spawn();
 	if (!pid) {
 		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);

@@ -1040,13 +1040,6 @@ START_TEST(memory_of_files)
 }
 END_TEST
 
-#define CGROUP "/sys/fs/cgroup/kmk_ramfs"
-
-static long long charged(void)
-{
-	return slurp_number(CGROUP "/memory.current");
-}
-
 /* Contents, inodes with their names, and attributes: the writer pays, until they are gone. */
 START_TEST(writer_pays)
 {
@@ -1057,8 +1050,7 @@ START_TEST(writer_pays)
 	int i;
 
 	ck_assert_int_eq(cramfs_remount("size=64m,nr_inodes=0"), 0);
-	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ck_ok(mkdir(CGROUP, 0755));
+	make_cgroup();
 	pid = spawn();
 	if (!pid) {
 		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);

@@ -16,9 +16,9 @@
 #include <regex.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/klog.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -587,21 +587,8 @@ START_TEST(nobody_floods_the_log)
 }
 END_TEST
 
-#define CGROUP "/sys/fs/cgroup/kmk_security"
 #define MIB (256 * PAGE)
 #define USERNS "/tmp/userns"
-
-static void make_cgroup(void)
-{
-	rmdir(CGROUP);		/* of a test that failed */
-	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ck_ok(mkdir(CGROUP, 0755));
-}
-
-static long long charged(void)
-{
-	return slurp_number(CGROUP "/memory.current");
-}
 
 /* What the open files of an unprivileged user cost his cgroup. */
 #define FILES 60000
