@@ -302,6 +302,87 @@ static uint64_t place(const struct program *program, unsigned int i, unsigned in
 	return resolve(value, n);
 }
 
+/* Text */
+
+static void print_program(FILE *to, const struct program *program)
+{
+	if (program->race)
+		fputs("race\n", to);
+	for (unsigned int i = 0; i < program->count; i++) {
+		const struct op *op = &program->ops[i];
+		const struct call *call = &calls[op->call];
+		const struct field *fields = NULL;
+		unsigned int arg;
+
+		fprintf(to, "%s %u", call->name, op->slot);
+		for (arg = 0; arg < ARGS && call->args[arg].kind; arg++) {
+			fprintf(to, " %lx", op->args[arg]);
+			if (call->args[arg].kind == STRUCT)
+				fields = call->args[arg].fields;
+		}
+		for (size_t f = 0; fields && fields[f].bytes; f++)
+			fprintf(to, "%s %lx", f ? "" : " :", op->words[f]);
+		putc('\n', to);
+	}
+	putc('\n', to);
+}
+
+static const char blanks[] = { ' ', '\n', '\0' };
+
+static bool parse_line(char *line, struct program *program)
+{
+	struct op ranged, *op = &program->ops[program->count];
+	char *word = strtok(line, blanks);
+	unsigned int arg = 0, field = 0;
+	bool fields = false;
+
+	if (!strcmp(word, "race")) {
+		program->race = true;
+		return true;
+	}
+	*op = (struct op) {};
+	while (op->call < CALLS && strcmp(calls[op->call].name, word))
+		op->call++;
+	word = strtok(NULL, blanks);
+	if (op->call == CALLS || program->count == MOST_OPS || !word)
+		return false;
+	op->slot = atoi(word);
+	while ((word = strtok(NULL, blanks))) {
+		if (*word == ':')
+			fields = true;
+		else if (fields && field < WORDS)
+			op->words[field++] = strtoull(word, NULL, 16);
+		else if (!fields && arg < ARGS)
+			op->args[arg++] = strtoull(word, NULL, 16);
+		else
+			return false;
+	}
+	program->count++;
+	ranged = op_in_range(*op);
+	return !memcmp(&ranged, op, sizeof(ranged));
+}
+
+/* The next program of a file; false at its end. An empty line ends each. */
+static bool read_program(FILE *file, struct program *program)
+{
+	char line[1024];
+
+	*program = (struct program) {};
+	while (fgets(line, sizeof(line), file)) {
+		if (*line == '#')
+			continue;
+		if (*line == '\n') {
+			if (program->count)
+				return true;
+		} else if (!parse_line(line, program)) {
+			fprintf(stderr, "fuzz: no call of calls.h, or a number too big: %s\n",
+				line);
+			exit(2);
+		}
+	}
+	return program->count;
+}
+
 /* Running */
 
 static void ignore(int signal)
@@ -574,88 +655,7 @@ static bool complained(void)
 	}
 }
 
-/* Text */
-
-static void print_program(const struct program *program)
-{
-	if (program->race)
-		puts("race");
-	for (unsigned int i = 0; i < program->count; i++) {
-		const struct op *op = &program->ops[i];
-		const struct call *call = &calls[op->call];
-		const struct field *fields = NULL;
-		unsigned int arg;
-
-		printf("%s %u", call->name, op->slot);
-		for (arg = 0; arg < ARGS && call->args[arg].kind; arg++) {
-			printf(" %lx", op->args[arg]);
-			if (call->args[arg].kind == STRUCT)
-				fields = call->args[arg].fields;
-		}
-		for (size_t f = 0; fields && fields[f].bytes; f++)
-			printf("%s %lx", f ? "" : " :", op->words[f]);
-		putchar('\n');
-	}
-	putchar('\n');
-}
-
-static const char blanks[] = { ' ', '\n', '\0' };
-
-static bool parse_line(char *line, struct program *program)
-{
-	struct op ranged, *op = &program->ops[program->count];
-	char *word = strtok(line, blanks);
-	unsigned int arg = 0, field = 0;
-	bool fields = false;
-
-	if (!strcmp(word, "race")) {
-		program->race = true;
-		return true;
-	}
-	*op = (struct op) {};
-	while (op->call < CALLS && strcmp(calls[op->call].name, word))
-		op->call++;
-	word = strtok(NULL, blanks);
-	if (op->call == CALLS || program->count == MOST_OPS || !word)
-		return false;
-	op->slot = atoi(word);
-	while ((word = strtok(NULL, blanks))) {
-		if (*word == ':')
-			fields = true;
-		else if (fields && field < WORDS)
-			op->words[field++] = strtoull(word, NULL, 16);
-		else if (!fields && arg < ARGS)
-			op->args[arg++] = strtoull(word, NULL, 16);
-		else
-			return false;
-	}
-	program->count++;
-	ranged = op_in_range(*op);
-	return !memcmp(&ranged, op, sizeof(ranged));
-}
-
-/* The next program of a file; false at its end. An empty line ends each. */
-static bool read_program(FILE *file, struct program *program)
-{
-	char line[1024];
-
-	*program = (struct program) {};
-	while (fgets(line, sizeof(line), file)) {
-		if (*line == '#')
-			continue;
-		if (*line == '\n') {
-			if (program->count)
-				return true;
-		} else if (!parse_line(line, program)) {
-			fprintf(stderr, "fuzz: no call of calls.h, or a number too big: %s\n",
-				line);
-			exit(2);
-		}
-	}
-	return program->count;
-}
-
-/* The same as C, that needs neither this program nor its tables. */
+/* A program as C, that needs neither this program nor its tables. */
 
 static void print_c_text(const char *text)
 {
@@ -993,7 +993,7 @@ static void keep_if_new(struct program *program, bool given)
 
 static void report(const struct program *program)
 {
-	print_program(program);
+	print_program(stdout, program);
 	puts("/* -- reproducer -- */");
 	print_c(program);
 	puts("/* -- end -- */");
@@ -1257,7 +1257,7 @@ static void print_kept(void)
 {
 	for (unsigned long i = shared->kept_given; i < shared->kept; i++) {
 		printf("# fuzz: kept %s\n", group_names[group_of(&shared->corpus[i])]);
-		print_program(&shared->corpus[i]);
+		print_program(stdout, &shared->corpus[i]);
 	}
 }
 
