@@ -11,6 +11,9 @@
  *        fuzz -r FILE [N]     run the programs in FILE N times (1)
  *        fuzz -c FILE         print the first program in FILE as C
  *
+ * Each program is written to KMK_FUZZ_PROGRAM, a file, before it runs. One in which
+ * nothing happens for KMK_FUZZ_PATIENCE seconds (120) hangs.
+ *
  * A program is text: a line for each call, with the slot that gets its file, the
  * numbers of its arguments, and behind a colon those of the fields that an
  * argument points to; "race" runs it once more in two threads at once.
@@ -19,8 +22,8 @@
  * which so knows the program that killed the worker or in which it hangs. A fault
  * is what the kernel's log says. Its program is then made as short as it can be
  * with the fault still there, by workers that may be killed, too, and printed, as
- * text and as C. A program in which the worker hangs is printed as it is, and of one
- * that makes the kernel panic only the seed is known, which begins the same way.
+ * text and as C. A program in which the worker hangs is printed as it is, and one that
+ * makes the kernel panic is known from KMK_FUZZ_PROGRAM.
  *
  * Not called: 32-bit calls but ioctl; io_uring with more than one entry, and with registered
  * files or buffers; memory that userfaultfd or FUSE fills; namespaces, but for a fixed
@@ -55,7 +58,7 @@
 #define SEEN_BITS	18
 #define TEXT_SIZE	512
 #define STRUCT_SIZE	256
-#define STALL_SECONDS	120
+#define PROGRAM_SIZE	(16 << 10)	/* as text */
 
 #define FILE_AS_TEXT(name, path)				\
 	asm(".pushsection .rodata\n"				\
@@ -94,7 +97,8 @@ static unsigned int given_count;
 static int files[SLOTS];
 static unsigned long *trace;	/* of KCOV; NULL without */
 static int log_fd;
-static time_t end;
+static int told_fd = -1;	/* of KMK_FUZZ_PROGRAM */
+static time_t end, patience;
 
 /* Random numbers, the same for the same seed. */
 
@@ -383,6 +387,23 @@ static bool read_program(FILE *file, struct program *program)
 	return program->count;
 }
 
+/* What runs next is known to whoever reads that file, even if it is the last. */
+static void tell_host(const struct program *program)
+{
+	char text[PROGRAM_SIZE];
+	FILE *file;
+	long size;
+
+	if (told_fd < 0)
+		return;
+	file = fmemopen(text, sizeof(text), "w");
+	print_program(file, program);
+	size = ftell(file);
+	fclose(file);
+	while (write(told_fd, text, size) < 0 && errno == EINTR)
+		;
+}
+
 /* Running */
 
 static void ignore(int signal)
@@ -540,6 +561,7 @@ static void run(const struct program *program)
 	pthread_t thread;
 
 	shared->now = *program;
+	tell_host(program);
 	shared->runs++;
 	shared->calls += program->count;
 	open_standing_files();
@@ -1122,7 +1144,7 @@ static void interrupt(pid_t worker)
 }
 
 /* Until the worker ends; it may be hung in the kernel, or be killed by it. */
-static enum outcome watch(pid_t worker, time_t patience)
+static enum outcome watch(pid_t worker, time_t longest)
 {
 	unsigned long steps = shared->steps;
 	time_t moved = time(NULL);
@@ -1137,7 +1159,7 @@ static enum outcome watch(pid_t worker, time_t patience)
 			continue;
 		}
 		interrupt(worker);
-		if (time(NULL) - moved > patience) {
+		if (time(NULL) - moved > longest) {
 			kill(worker, SIGKILL);
 			return HUNG;
 		}
@@ -1183,7 +1205,7 @@ static bool faults(const struct program *program)
 	worker = fork_worker();
 	if (!worker)
 		try_again(program);
-	outcome = watch(worker, STALL_SECONDS / 2);
+	outcome = watch(worker, patience / 2);
 	stuck = outcome == HUNG;
 	return outcome == FAULT_SEEN || outcome == KILLED;
 }
@@ -1232,6 +1254,20 @@ static void read_given(const char *path)
 	while (given_count < KEPT && read_program(file, &given[given_count]))
 		given_count++;
 	fclose(file);
+}
+
+static void open_told(const char *path)
+{
+	int fd;
+
+	if (!path)
+		return;
+	fd = open(path, O_WRONLY);
+	if (fd < 0) {
+		perror(path);
+		exit(2);
+	}
+	told_fd = own_fd(fd);
 }
 
 static long setting(const char *name, long otherwise)
@@ -1302,8 +1338,10 @@ int main(int argc, char **argv)
 	printf("# fuzz: seed %ld\n", seed);
 	if (access("/sys/kernel/debug/kcov", F_OK))
 		puts("# fuzz: blindly, as this kernel has no KCOV");
+	patience = setting("KMK_FUZZ_PATIENCE", 120);
 	prepare_complaints();
 	log_fd = open_log();
+	open_told(getenv("KMK_FUZZ_PROGRAM"));
 	shared->random = seed;
 	do {
 		worker = fork_worker();
@@ -1312,7 +1350,7 @@ int main(int argc, char **argv)
 				replay(argc > 3 ? atoi(argv[3]) : 1);
 			work();
 		}
-		outcome = watch(worker, STALL_SECONDS);
+		outcome = watch(worker, patience);
 	} while (outcome == OVERWRITTEN && !again && time(NULL) < end);
 	if (outcome == FAULT_SEEN || outcome == KILLED || outcome == HUNG)
 		tell(outcome);
