@@ -64,7 +64,7 @@ faults() {
 
 @test "no program makes the kernel complain of the modules, for 5 minutes" {
 	cat tests/fuzz/corpus/*.txt > "$BATS_TEST_TMPDIR/corpus"
-	KMK_FUZZ_SECONDS=300 run tests/vm/run -f "$BATS_TEST_TMPDIR/corpus" build/tests/fuzz /tests/corpus
+	KMK_FUZZ_SECONDS=300 run tests/fuzz/in-vm "$BATS_TEST_TMPDIR/corpus"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# A third of what the stored programs alone reach

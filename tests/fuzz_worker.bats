@@ -4,6 +4,19 @@
 
 cd "$BATS_TEST_DIRNAME/.." || exit
 
+# Behind a program that does no harm and before another, the one that does, of three calls of
+# which it needs two: so short it must become, and compile as C.
+shortens() {
+	printf '%s\n' 'echo 0 0 0 2' '' race 'fault 0 0 0 2' 'echo 1 0 0 1' 'fault_write 0 0 0 0 : 30 e0 90 60' '' \
+		'echo 0 0 0 3' > "$BATS_TEST_TMPDIR/programs"
+	run tests/fuzz/in-vm -r -b "insmod /lib/kmk/kmk_fault.ko fault=$1" "$BATS_TEST_TMPDIR/programs"
+	echo "$output"
+	[ "$status" -eq "$2" ]
+	output=${output#*"# fuzz: the shortest program with which the kernel $3:"$'\n'}
+	[ "${output%%$'\n\n'*}" = $'fault 0 0 0 2\nfault_write 0 0 0 0 : 30 e0 90 60' ]
+	gcc -static -pthread -x c -o "$BATS_TEST_TMPDIR/reproducer" - <<< "${output#*$'\n\n'}"
+}
+
 # A program may write over the memory of the worker that runs it, as by a long read() into
 # a map beside it: the worker dies then, and the kernel is not to blame.
 # shellcheck disable=SC2016 # for the shell in the machine
@@ -65,4 +78,12 @@ kill_workers='while kill -0 $! 2> /dev/null; do
 	[ "$status" -eq 3 ]
 	[[ $output == *'# fuzz: the kernel says: BUG: '*'not ok 1 - '* ]]
 	[ "$(sed -n '/^# fuzz: the shortest/,/^$/p' <<< "$output" | sed '/^#/d' | cut -d ' ' -f 1 | xargs)" = 'fault fault_write' ]
+}
+
+@test "a program of which the kernel panics is known, and made short in other machines" {
+	shortens panic_maze 4 panics
+}
+
+@test "so is one that hangs" {
+	KMK_FUZZ_PATIENCE=8 shortens hang_maze 6 hangs
 }

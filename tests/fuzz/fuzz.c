@@ -23,7 +23,8 @@
  * is what the kernel's log says. Its program is then made as short as it can be
  * with the fault still there, by workers that may be killed, too, and printed, as
  * text and as C. A program in which the worker hangs is printed as it is, and one that
- * makes the kernel panic is known from KMK_FUZZ_PROGRAM.
+ * makes the kernel panic is known from KMK_FUZZ_PROGRAM: tests/fuzz/in-vm makes both
+ * short, in a machine for each try.
  *
  * Not called: 32-bit calls but ioctl; io_uring with more than one entry, and with registered
  * files or buffers; memory that userfaultfd or FUSE fills; namespaces, but for a fixed

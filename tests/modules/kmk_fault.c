@@ -5,18 +5,22 @@
  * Loading it commits the fault that the parameter names: one for each checker
  * that an instrumented kernel has, so that a checker that keeps silent shows.
  * Each is survived by a kernel that does not check, and leaves the module free
- * to be unloaded, but for pin; oops_maze kills who finds the way. Never load it anywhere else.
+ * to be unloaded, but for pin. Who finds the way through oops_maze is killed, through
+ * hang_maze is held for ever, and through panic_maze stops the machine. Never load it
+ * anywhere else.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bits.h>
 #include <linux/compiler.h>
+#include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
@@ -363,6 +367,30 @@ static void fault_oops_maze(void)
 	fault_maze();
 }
 
+static void hang(void)
+{
+	DECLARE_COMPLETION_ONSTACK(never_done);
+
+	wait_for_completion(&never_done);
+}
+
+static void fault_hang_maze(void)
+{
+	behind_maze = hang;
+	fault_maze();
+}
+
+static void stop(void)
+{
+	panic("deliberate\n");
+}
+
+static void fault_panic_maze(void)
+{
+	behind_maze = stop;
+	fault_maze();
+}
+
 static const struct {
 	const char *name;
 	void (*commit)(void);
@@ -388,6 +416,8 @@ static const struct {
 	{ "race", fault_race },
 	{ "maze", fault_maze },
 	{ "oops_maze", fault_oops_maze },
+	{ "hang_maze", fault_hang_maze },
+	{ "panic_maze", fault_panic_maze },
 };
 
 static int __init fault_init(void)
