@@ -12,6 +12,15 @@ setup() {
 	[ "$output" = "$(printf 'hello\n0')" ]
 }
 
+@test "two that find out at once whether KVM works are not in each other's way" {
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR
+	"$vm" echo hello > "$BATS_TEST_TMPDIR/first" 2>&1 &
+	run "$vm" echo hello
+	wait $!
+	[ "$output" = hello ]
+	[ "$(cat "$BATS_TEST_TMPDIR/first")" = hello ]
+}
+
 @test "a command that fails: exit status 1, and its own is told" {
 	run "$vm" sh -c 'echo "not ok 1 - deliberate"; exit 7'
 	[ "$status" -eq 1 ]
