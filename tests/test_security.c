@@ -591,7 +591,7 @@ END_TEST
 #define USERNS "/tmp/userns"
 
 /* What the open files of an unprivileged user cost his cgroup. */
-#define FILES 60000
+#define FILES 90000
 
 static long long cost_of_files(const char *node)
 {
@@ -623,7 +623,10 @@ static long long cost_of_files(const char *node)
 	return before;
 }
 
-/* More than files that have nothing of a module's; no structure is smaller than two longs. */
+/*
+ * More than files that have nothing of a module's; no structure is smaller than two longs, of
+ * which one is left for what each processor charges in advance: 64 pages or so.
+ */
 START_TEST(open_files_are_charged)
 {
 	static const char * const nodes[] = { "/dev/echo", "/dev/echo_fifo", "/dev/irq_events" };
@@ -635,7 +638,7 @@ START_TEST(open_files_are_charged)
 	plain = cost_of_files("/dev/null");
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
 		cost = cost_of_files(nodes[i]);
-		ck_assert_msg(cost - plain > (long long)sizeof(long) * FILES * 3 / 2,
+		ck_assert_msg(cost - plain > (long long)sizeof(long) * FILES,
 			      "%s: %lld bytes, and %lld of /dev/null", nodes[i], cost, plain);
 	}
 	wait_until(!rmdir(CGROUP));
