@@ -1690,7 +1690,18 @@ static void big_truncate(struct outcome *outcome)
 
 static void big_truncate_after(const struct outcome *outcome)
 {
+	static const char zeros[sizeof(got)];
+	int pages = pages_used();
+
 	ck_assert_int_eq(stat_of(OTHER).st_size, outcome->err ? BIG * PAGE : 100);
+	/* Where the pages could not be split off, they stay until the file has grown. */
+	ck_assert(pages == BIG || (pages == 1 && !outcome->err));
+	ck_ok(ftruncate(fd, BIG * PAGE));
+	ck_assert_int_eq(pread(fd, got, sizeof(got), 0), sizeof(got));
+	if (outcome->err)
+		ck_assert_mem_eq(got, text, sizeof(got));
+	else
+		ck_assert_mem_eq(got + 100, zeros, sizeof(got) - 100);
 	ck_ok(ftruncate(fd, 100));
 	file_done(outcome);
 }
