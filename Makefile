@@ -201,7 +201,8 @@ record:
 
 # A data race is found only when it happens: what has threads runs once more on that kernel.
 CONCURRENT := test_echo+test_echo_fifo+test_proc+test_security+test_syscall \
-	test_irq+test_mempool+test_ramfs_data
+	test_irq+test_mempool+test_lifetime \
+	test_ramfs+test_ramfs_data+test_ramfs_names+test_ramfs_xattr
 
 # What user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
 # allocations are made to fail. The longest first.
