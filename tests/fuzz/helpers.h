@@ -66,10 +66,12 @@ static long uring(const void *entry)
 
 static int child_in_namespaces(unsigned long flags)
 {
+	int parent = getpid();
 	int child = syscall(SYS_clone, flags | CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 
-	if (!child)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It dies with its parent, who may be dead by now. */
+	if (!child && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
+		_exit(1);
 	return child;
 }
 
