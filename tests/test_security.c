@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What no user may get out of any module, whatever he does: an address of the
- * kernel, or memory that was somebody else's; and what he may not fill: the log,
- * and memory without end.
+ * kernel, or memory that was somebody else's; what he may not fill: the log,
+ * and memory without end; and which files let him in.
  */
 #define _GNU_SOURCE
 #include "ramfs.h"
 
+#include <fnmatch.h>
 #include <ftw.h>
+#include <glob.h>
 #include <kmodkit/echo.h>
 #include <kmodkit/irq_events.h>
 #include <kmodkit/mempool.h>
@@ -29,28 +31,34 @@
 #define KPTR_RESTRICT "/proc/sys/kernel/kptr_restrict"
 
 static const struct {
-	const char *name, *params;
+	const char *name, *params, *params_for_users;
 } modules[] = {
-	{ "kmk_minimal", "" },
-	{ "kmk_echo", "mode=0666" },
-	{ "kmk_proc", "" },
-	{ "kmk_irq", "irq=-1 mode=0666" },
-	{ "kmk_syscall", "" },
-	{ "kmk_mempool", "mode=0666" },
-	{ "kmk_ramfs", "" },
+	{ "kmk_minimal", "", "" },
+	{ "kmk_echo", "", "mode=0666" },
+	{ "kmk_proc", "", "" },
+	{ "kmk_irq", "irq=-1", "irq=-1 mode=0666" },
+	{ "kmk_syscall", "", "" },
+	{ "kmk_mempool", "", "mode=0666" },
+	{ "kmk_ramfs", "", "" },
 };
 
 #define MODULES (sizeof(modules) / sizeof(*modules))
 
-static void load_all(void)
+/* A test that failed has left them. */
+static void unload_leftovers(void)
 {
 	umount2(MNT, MNT_DETACH);
 	module_unload("kmk_mempool_test");
-	for (size_t i = 0; i < MODULES; i++) {
+	for (size_t i = 0; i < MODULES; i++)
 		if (module_loaded(modules[i].name))
 			wait_until(!module_unload(modules[i].name));
-		ck_assert_int_eq(module_load(modules[i].name, modules[i].params), 0);
-	}
+}
+
+static void load_all(void)
+{
+	unload_leftovers();
+	for (size_t i = 0; i < MODULES; i++)
+		ck_assert_int_eq(module_load(modules[i].name, modules[i].params_for_users), 0);
 	ck_assert_int_eq(cramfs_mount("mode=1777,debug"), 0);
 }
 
@@ -739,6 +747,195 @@ START_TEST(user_namespace_has_the_cgroup)
 }
 END_TEST
 
+/* ---- who may open what ---- */
+
+#define DEVICES "{echo,echo_fifo,irq_events,syscall_ext,mempool}"
+#define MISC "/sys/class/misc/"
+#define PARAMETERS(module) "/sys/module/kmk_" module "/parameters/"
+#define DEBUGFS "/sys/kernel/debug/"
+
+/* All of them root's, as SECURITY.md has it. */
+static const struct {
+	const char *pattern;
+	mode_t mode;
+} permissions[] = {
+	{ "/dev/echo", S_IFCHR | 0666 },
+	{ "/dev/echo_fifo", S_IFCHR | 0666 },
+	{ "/dev/irq_events", S_IFCHR | 0600 },
+	{ "/dev/syscall_ext", S_IFCHR | 0666 },
+	{ "/dev/mempool", S_IFCHR | 0600 },
+	{ "/proc/rust_proc", S_IFREG | 0644 },
+	{ MISC "echo/capacity", S_IFREG | 0444 },
+	{ MISC "echo/length", S_IFREG | 0444 },
+	{ MISC "echo/open_count", S_IFREG | 0444 },
+	{ MISC "echo/bytes_read", S_IFREG | 0444 },
+	{ MISC "echo/bytes_written", S_IFREG | 0444 },
+	{ MISC "echo_fifo/capacity", S_IFREG | 0444 },
+	{ MISC "echo_fifo/length", S_IFREG | 0444 },
+	{ MISC "echo_fifo/open_count", S_IFREG | 0444 },
+	{ MISC "echo_fifo/bytes_read", S_IFREG | 0444 },
+	{ MISC "echo_fifo/bytes_written", S_IFREG | 0444 },
+	{ MISC "irq_events/irq", S_IFREG | 0444 },
+	{ MISC "irq_events/count", S_IFREG | 0444 },
+	{ MISC "irq_events/per_cpu_count", S_IFREG | 0444 },
+	{ MISC "irq_events/dropped", S_IFREG | 0444 },
+	{ MISC "irq_events/trigger", S_IFREG | 0200 },
+	{ PARAMETERS("minimal") "my_param", S_IFREG | 0644 },
+	{ PARAMETERS("echo") "capacity", S_IFREG | 0444 },
+	{ PARAMETERS("echo") "mode", S_IFREG | 0444 },
+	{ PARAMETERS("echo") "greeting", S_IFREG | 0444 },
+	{ PARAMETERS("proc") "max_entries", S_IFREG | 0444 },
+	{ PARAMETERS("proc") "greeting", S_IFREG | 0444 },
+	{ PARAMETERS("irq") "irq", S_IFREG | 0444 },
+	{ PARAMETERS("irq") "ring_size", S_IFREG | 0444 },
+	{ PARAMETERS("irq") "claim", S_IFREG | 0444 },
+	{ PARAMETERS("irq") "mode", S_IFREG | 0444 },
+	{ PARAMETERS("syscall") "mode", S_IFREG | 0444 },
+	{ PARAMETERS("mempool") "max_bytes", S_IFREG | 0444 },
+	{ PARAMETERS("mempool") "mode", S_IFREG | 0444 },
+	{ PARAMETERS("ramfs") "fstype", S_IFREG | 0444 },
+	{ DEBUGFS "kmk_mempool", S_IFDIR | 0755 },
+	{ DEBUGFS "kmk_mempool/device", S_IFREG | 0444 },
+	{ DEBUGFS "kmk_mempool/managers", S_IFREG | 0444 },
+	{ DEBUGFS "kmk_mempool/pools", S_IFREG | 0444 },
+	{ DEBUGFS "kmk_ramfs", S_IFDIR | 0755 },
+	{ DEBUGFS "kmk_ramfs/0:*", S_IFDIR | 0755 },
+	{ DEBUGFS "kmk_ramfs/0:*/pages", S_IFREG | 0400 },
+	{ DEBUGFS "kmk_ramfs/0:*/pages_high", S_IFREG | 0400 },
+	{ DEBUGFS "kmk_ramfs/0:*/inodes", S_IFREG | 0400 },
+	{ DEBUGFS "kmk_ramfs/0:*/inodes_high", S_IFREG | 0400 },
+};
+
+#define PERMISSIONS (sizeof(permissions) / sizeof(*permissions))
+
+static void find(const char *pattern, int flags, glob_t *found)
+{
+	ck_assert_msg(!glob(pattern, GLOB_BRACE | flags, NULL, found), "%s: none", pattern);
+}
+
+static size_t count(const char *pattern)
+{
+	glob_t found;
+	size_t n;
+
+	find(pattern, 0, &found);
+	n = found.gl_pathc;
+	globfree(&found);
+	return n;
+}
+
+/* What every device has. */
+static bool is_the_kernels(const char *path)
+{
+	static const char * const names[] = { "dev", "uevent", "power", "subsystem" };
+	const char *name = strrchr(path, '/') + 1;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return !strncmp(path, MISC, strlen(MISC));
+	return false;
+}
+
+/* Which of the table it is. */
+static size_t permission_of(const char *path)
+{
+	for (size_t i = 0; i < PERMISSIONS; i++)
+		if (!fnmatch(permissions[i].pattern, path, FNM_PATHNAME))
+			return i;
+	ck_abort_msg("%s: of unknown permissions", path);
+}
+
+static void ck_permission(const char *path, mode_t mode)
+{
+	struct stat st = stat_of(path);
+
+	ck_assert_msg(st.st_mode == mode, "%s: mode %o, not %o", path, st.st_mode, mode);
+	ck_assert_msg(!st.st_uid && !st.st_gid, "%s: of %u:%u", path, st.st_uid, st.st_gid);
+}
+
+static void ck_open(const char *path, int flags, bool may)
+{
+	int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC), err = errno;
+
+	ck_assert_msg(may ? fd >= 0 : fd < 0 && err == EACCES, "%s, flags %d: %s", path, flags,
+		      fd < 0 ? strerror(err) : "opened");
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Nobody but root gets into debugfs, whatever the mode of a file there. */
+static void ck_user_opens(const char *path, mode_t mode)
+{
+	bool outside = strncmp(path, DEBUGFS, strlen(DEBUGFS));
+
+	if (S_ISDIR(mode)) {
+		ck_open(path, O_RDONLY, outside);
+		return;
+	}
+	ck_open(path, O_RDONLY, outside && mode & 04);
+	ck_open(path, O_WRONLY, outside && mode & 02);
+}
+
+/* All that the modules made, but what the kernel adds to each device. */
+static void check_found(const glob_t *found, bool *seen, void (*check)(const char *, mode_t))
+{
+	for (size_t i = 0; i < found->gl_pathc; i++) {
+		size_t which;
+
+		if (is_the_kernels(found->gl_pathv[i]))
+			continue;
+		which = permission_of(found->gl_pathv[i]);
+		check(found->gl_pathv[i], permissions[which].mode);
+		seen[which] = true;
+	}
+}
+
+START_TEST(permissions_of_all)
+{
+	/* a device, or a file in /proc, that the table does not know is seen by their number */
+	static const char * const grows[] = { "/dev/*", "/proc/[!0-9]*" };
+	size_t before[2], known[2] = { 0 }, i, k, more;
+	bool seen[PERMISSIONS] = { false };
+	glob_t found;
+	pid_t pid;
+
+	unload_leftovers();
+	for (k = 0; k < 2; k++)
+		before[k] = count(grows[k]);
+	for (i = 0; i < MODULES; i++)
+		ck_assert_int_eq(module_load(modules[i].name, modules[i].params), 0);
+	ck_assert_int_eq(cramfs_mount("debug"), 0);
+
+	find("/dev/" DEVICES, 0, &found);
+	find("/proc/rust_proc", GLOB_APPEND, &found);
+	find(MISC DEVICES "/*", GLOB_APPEND, &found);
+	find(PARAMETERS("*") "*", GLOB_APPEND, &found);
+	find(DEBUGFS "kmk_*{,/*,/*/*}", GLOB_APPEND, &found);
+	check_found(&found, seen, ck_permission);
+	for (i = 0; i < PERMISSIONS; i++) {
+		ck_assert_msg(seen[i], "%s: is not there", permissions[i].pattern);
+		for (k = 0; k < 2; k++)
+			known[k] += !fnmatch(grows[k], permissions[i].pattern, FNM_PATHNAME);
+	}
+	for (k = 0; k < 2; k++) {
+		more = count(grows[k]) - before[k];
+		ck_assert_msg(more == known[k], "%zu more of %s, and %zu are known", more,
+			      grows[k], known[k]);
+	}
+
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		check_found(&found, seen, ck_user_opens);
+		ck_open(TRACING "/events", O_RDONLY, false);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	globfree(&found);
+	unload_all();
+}
+END_TEST
+
 /* Elsewhere an address of the kernel looks like any other number. */
 static bool kernel_lies_high(void)
 {
@@ -797,6 +994,10 @@ int main(void)
 		skip_test("open_files_are_charged", "this kernel has no memory cgroups");
 		skip_test("user_namespace_has_the_cgroup", "this kernel has no memory cgroups");
 	}
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("permissions");
+	tcase_add_test(tc, permissions_of_all);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
