@@ -227,6 +227,22 @@ ssize_t ck_copied(ssize_t n, ssize_t size)
 	return n;
 }
 
+void *buffer_across_pages(size_t size, size_t at)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	size_t before = (at + page - 1) / page * page;
+	char *map = mmap(NULL, before + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	return map + before - at;
+}
+
+void forget_page(volatile void *page)
+{
+	ck_ok(madvise((void *)page, sysconf(_SC_PAGESIZE), MADV_DONTNEED));
+}
+
 void * const bad_pointer = (void *)8;
 
 static bool asleep(pid_t tid)

@@ -103,6 +103,12 @@ bool file_has(const char *path, const char *needle);
 void fill_pattern(char *buf, size_t size, unsigned int seed);
 /* @size bytes that end where a page begins that may not be touched. */
 void *buffer_before_hole(size_t size);
+/*
+ * Zeroed memory whose byte @at begins a page, for forget_page(): who reads from before it into
+ * it takes a fault in between, in which another thread can rewrite what was read.
+ */
+void *buffer_across_pages(size_t size, size_t at);
+void forget_page(volatile void *page);
 /* Fail unless @n bytes were copied of @size before the hole; return @n. */
 ssize_t ck_copied(ssize_t n, ssize_t size);
 /* An address that no process may use, and that no compiler sees through. */
