@@ -206,7 +206,7 @@ CONCURRENT := test_echo+test_echo_fifo+test_proc+test_security+test_syscall \
 
 # What user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
 # allocations are made to fail. The longest first.
-FAST := ramfs_names mempool modules proc ramfs syscall echo ramfs_data ramfs_random echo_fifo \
+FAST := syscall mempool modules ramfs ramfs_names proc echo ramfs_data ramfs_random echo_fifo \
 	ramfs_xattr ramfs_overlay minimal
 
 check-fast:
