@@ -105,10 +105,10 @@ static bool armed;
 /* No assertion from here to disarm(): libcheck writes down where it is, and that would fail. */
 static void arm(int nth)
 {
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", nth);
+	char number[16];
+	int n = snprintf(number, sizeof(number), "%d", nth);
 
-	armed = pwrite(fail_nth, text, n, 0) == n;
+	armed = pwrite(fail_nth, number, n, 0) == n;
 }
 
 /*
