@@ -113,3 +113,21 @@ told() {
 @test "KCSAN: data race" {
 	told KCSAN race 'KCSAN: data-race in race_thread'
 }
+
+# In a cache with no more than tells what it was built from: building it would fail.
+@test "a kernel that was built from another source is built anew" {
+	[ -e "$KMK_KERNEL/config" ] || skip 'this kernel was not built from source'
+	local name source kernels=$BATS_TEST_TMPDIR/kmodkit/kernels
+
+	name=$(basename "$KMK_KERNEL")
+	source=$(grep "^linux-source" "$KMK_KERNEL/key")
+	mkdir -p "$kernels/$name" "$BATS_TEST_TMPDIR/kmodkit/source/$source"
+	cp "$KMK_KERNEL"/{config,key,release} "$kernels/$name/"
+	cp "$KMK_KERNEL/version" "$BATS_TEST_TMPDIR/kmodkit/source/$source/"
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR
+	[ "$("$BATS_TEST_DIRNAME/kernels/fetch" "$name")" = "$kernels/$name" ]
+	echo another > "$BATS_TEST_TMPDIR/kmodkit/source/$source/version"
+	run "$BATS_TEST_DIRNAME/kernels/fetch" "$name"
+	[ "$status" -ne 0 ]
+	[ ! -e "$kernels/$name/release" ]
+}
