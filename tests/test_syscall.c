@@ -1094,7 +1094,7 @@ END_TEST
 /* No user's, and in 64 bits nobody's: the kernel of a PC complains of a use without a check. */
 #define NOT_USERS (sizeof(long) == 8 ? 1ULL << 63 : UINT64_MAX - 4095)
 
-/* Whether a bad address is known before it is used; to the kernel of s390x, every one may be good. */
+/* A bad address is known before it is used, but to the kernel of s390x. */
 #ifdef __s390x__
 #define REFUSED_FIRST false
 #else
