@@ -312,14 +312,15 @@ static const struct {
 	  .node = "/dev/mempool" },
 	/* which makes a pool and a manager */
 	{ "kmk_mempool_test", "keep=1", "refuse=1", use_kept_pool, .needs = "kmk_mempool" },
-	/* When the line goes the kernel removes from /proc/irq what it had no memory to put there. */
+	/* When the line goes the kernel removes what it had no memory to put into /proc/irq. */
 	{ "kmk_irq", "irq=-1", "ring_size=0", use_irq, .node = "/dev/irq_events",
 	  .spared = "register_irq_proc" },
 	{ "kmk_irq", "irq=-1 ring_size=100000", "ring_size=0", use_irq, .node = "/dev/irq_events",
 	  .spared = "register_irq_proc" },
 	/* The kernel shows a trace where it could not make a cache, and may leak its name. */
 	{ "kmk_ramfs", "", "fstype=", use_cramfs, .spared = "__kmem_cache_create_args" },
-	{ "kmk_ramfs", "fstype=cramfs", "fstype=", use_cramfs, .spared = "__kmem_cache_create_args" },
+	{ "kmk_ramfs", "fstype=cramfs", "fstype=", use_cramfs,
+	  .spared = "__kmem_cache_create_args" },
 };
 
 static int load_count(void)
