@@ -139,11 +139,12 @@ boots() {
 
 @test "a machine in which events are traced on and off goes on" {
 	# shellcheck disable=SC2016 # for the shell in the machine
-	run "$vm" -t 60 sh -c 'while :; do echo | cat > /dev/null; done & n=0
+	run "$vm" -t 600 sh -c 'while :; do echo | cat > /dev/null; done & n=0
 		while [ $n -lt 200 ]; do
 			for on in 1 0; do echo $on > /sys/kernel/tracing/events/module/enable; done
 			n=$((n + 1))
 		done; kill $!; echo $n times'
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$output" = "200 times" ]
 }
