@@ -54,7 +54,8 @@ race() {
 
 	torn=$(race 'read_it / write_it')
 	run "$vm" sh -c "$(race 'read_it / write_it'; race '__synchronize_hardirq / handle_irq_event' kmk_irq
-		race 'device_del / rcu_core' kmk_mempool
+		race 'device_del / rcu_core' kmk_mempool misc_deregister
+		race '___d_drop / __d_lookup' kmk_mempool debugfs_remove
 		echo "${torn/;/;$said}"
 		race 'read_it / write_it' kmk_mempool asm_sysvec_apic_timer_interrupt)"
 	[ "$status" -eq 0 ]
