@@ -334,7 +334,7 @@ static int load_count(void)
 
 /*
  * Which step is which differs from time to time, as what the kernel has at hand takes none:
- * for coverage each load is tried twice, which takes long.
+ * for coverage each load is tried more often (tests/coverage), which takes long.
  */
 static int passes(void)
 {
