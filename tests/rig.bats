@@ -54,6 +54,7 @@ race() {
 
 	torn=$(race 'read_it / write_it')
 	run "$vm" sh -c "$(race 'read_it / write_it'; race '__synchronize_hardirq / handle_irq_event' kmk_irq
+		race 'fasync_remove_entry / kill_fasync' kmk_irq
 		race 'device_del / rcu_core' kmk_mempool misc_deregister
 		race '___d_drop / __d_lookup' kmk_mempool debugfs_remove
 		echo "${torn/;/;$said}"
