@@ -49,7 +49,7 @@ race() {
 	printf "echo '<4>%s' > /dev/kmsg;" "${lines[@]}"
 }
 
-@test "a data race of the kernel's own is none of ours, nor one of an interrupt that came by" {
+@test "a data race of the kernel's own is none of ours, nor one of an interrupt or a fault" {
 	local torn said="echo '<6>kmk_irq: loaded' > /dev/kmsg;"
 
 	torn=$(race 'read_it / write_it')
@@ -57,6 +57,8 @@ race() {
 		race 'fasync_remove_entry / kill_fasync' kmk_irq
 		race 'device_del / rcu_core' kmk_mempool misc_deregister
 		race '___d_drop / __d_lookup' kmk_mempool debugfs_remove
+		race 'get_nr_inodes+0x54/0xa0' kmk_ramfs kill_litter_super
+		race 'handle_mm_fault / write_it' kmk_syscall asm_exc_page_fault
 		echo "${torn/;/;$said}"
 		race 'read_it / write_it' kmk_mempool asm_sysvec_apic_timer_interrupt)"
 	[ "$status" -eq 0 ]
