@@ -39,11 +39,12 @@ setup() {
 }
 
 # The lines of a report of KCSAN about two accesses, the second in the module $2, if any,
-# which has called the function $3.
+# which has called the function $3; the first in the module $4, if any.
 race() {
 	local bar='=================================================================='
 	local lines=("$bar" "BUG: KCSAN: data-race in $1" '' 'write to 0xdeadbeef of 4 bytes by task 7 on cpu 1:'
-		     ' write_it+0x1/0x2' '' 'read to 0xdeadbeef of 4 bytes by task 8 on cpu 0:'
+		     ' write_it+0x1/0x2' "${4:+ of_ours_too+0x1/0x2 [$4]}" ''
+		     'read to 0xdeadbeef of 4 bytes by task 8 on cpu 0:'
 		     " ${1%% *}+0x1/0x2" " ${3:-read_some}+0x1/0x2" "${2:+ of_ours+0x1/0x2 [$2]}" "$bar")
 
 	printf "echo '<4>%s' > /dev/kmsg;" "${lines[@]}"
@@ -54,10 +55,11 @@ race() {
 
 	torn=$(race 'read_it / write_it')
 	run "$vm" sh -c "$(race 'read_it / write_it'; race '__synchronize_hardirq / handle_irq_event' kmk_irq
-		race 'fasync_remove_entry / kill_fasync' kmk_irq
+		race 'fasync_remove_entry / kill_fasync' kmk_irq kill_fasync
 		race 'device_del / rcu_core' kmk_mempool misc_deregister
 		race '___d_drop / __d_lookup' kmk_mempool debugfs_remove
 		race 'get_nr_inodes+0x54/0xa0' kmk_ramfs kill_litter_super
+		race 'atime_needs_update / path_mount' kmk_ramfs touch_atime
 		race 'handle_mm_fault / write_it' kmk_syscall asm_exc_page_fault
 		echo "${torn/;/;$said}"
 		race 'read_it / write_it' kmk_mempool asm_sysvec_apic_timer_interrupt)"
@@ -66,8 +68,10 @@ race() {
 }
 
 @test "a data race below a module of ours: exit status 3, and it is shown" {
-	run "$vm" sh -c "$(race 'read_it / write_it' kmk_irq; race 'foreign_it / write_it')"
+	run "$vm" sh -c "$(race 'read_it / write_it' kmk_irq; race 'foreign_it / write_it'
+		race 'signal_it / write_it' kmk_irq kill_fasync kmk_irq)"
 	[ "$status" -eq 3 ]
+	[[ $output == *"KCSAN: data-race in signal_it / write_it"* ]]
 	[[ $output == *"KCSAN: data-race in read_it / write_it"* ]]
 	[[ $output != *foreign_it* ]]
 }

@@ -156,15 +156,28 @@ static const struct target {
 
 static const struct target *target;
 
+/*
+ * Who opens a file in debugfs holds the device meanwhile. debugfs warns of any module whose last
+ * reference is gone and which is not going yet, and try_stop_module() does one after the other.
+ */
 static int open_some(unsigned int *seed)
 {
-	int n = 0, fd;
+	int n = 0, fd, holder = -1;
+	const char *node;
 
 	while (n < COUNT(target->nodes) && target->nodes[n])
 		n++;
-	fd = open(target->nodes[rand_r(seed) % n], O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	node = target->nodes[rand_r(seed) % n];
+	if (!strncmp(node, "/sys/kernel/debug/", strlen("/sys/kernel/debug/"))) {
+		holder = open(target->nodes[0], O_RDONLY | O_CLOEXEC);
+		if (holder < 0)
+			return -1;
+	}
+	fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		fd = open(target->nodes[rand_r(seed) % n], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (holder >= 0)
+		close(holder);
 	return fd;
 }
 
