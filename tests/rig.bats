@@ -60,6 +60,8 @@ race() {
 		race '___d_drop / __d_lookup' kmk_mempool debugfs_remove
 		race 'get_nr_inodes+0x54/0xa0' kmk_ramfs kill_litter_super
 		race 'atime_needs_update / path_mount' kmk_ramfs touch_atime
+		race '__d_instantiate / step_into' kmk_ramfs d_instantiate
+		race 'inode_permission / setattr_copy' kmk_ramfs setattr_copy
 		race 'handle_mm_fault / write_it' kmk_syscall asm_exc_page_fault
 		echo "${torn/;/;$said}"
 		race 'read_it / write_it' kmk_mempool asm_sysvec_apic_timer_interrupt)"
