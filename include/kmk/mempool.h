@@ -57,7 +57,10 @@ int kmk_mem_query(struct kmk_mem *mem, const void *block, struct kmk_mem_info *i
 #define KMK_POOL_VMALLOC	BIT(0)
 /* Every byte of a block is zero when it is allocated, as nobody wrote to it after the free. */
 #define KMK_POOL_INIT_ON_FREE	BIT(1)
-/* For debugging: bytes around each block show at the free that somebody wrote past its ends. */
+/*
+ * For debugging: bytes around each block show at the free that somebody wrote past its ends,
+ * and the report of a leak says who allocated each block.
+ */
 #define KMK_POOL_RED_ZONE	BIT(2)
 
 /**

@@ -3,6 +3,6 @@
 #define _KMK_VERSION_H
 
 /* The one version of the collection; dkms.conf repeats it and a test compares. */
-#define KMK_VERSION "0.1.0"
+#define KMK_VERSION "0.2.0"
 
 #endif /* _KMK_VERSION_H */

@@ -30,6 +30,8 @@ struct echo_stats {
 	__u64 capacity;
 };
 
+#define ECHO_STATS_SIZE_VER0	48	/* sizeof the first version */
+
 #define ECHO_IOC_MAGIC		0xEB
 
 /* The classic command without an argument: does nothing, returns 0. */
@@ -38,7 +40,11 @@ struct echo_stats {
 /* Empty the device. EBADF: the file is not open for writing. */
 #define ECHO_IOC_CLEAR		_IO(ECHO_IOC_MAGIC, 0)
 
-/* Fill in a struct echo_stats. EFAULT: bad pointer. */
+/*
+ * Fill in a struct echo_stats. It is extensible: the size travels in the command's
+ * number, and new fields come at the end; of a larger structure than the module's
+ * the rest becomes zero. EINVAL: smaller than the first version; EFAULT: bad pointer.
+ */
 #define ECHO_IOC_GET_STATS	_IOR(ECHO_IOC_MAGIC, 1, struct echo_stats)
 
 #endif /* _UAPI_KMODKIT_ECHO_H */

@@ -41,6 +41,7 @@ enum custom_syscall_operation {
 #define CUSTOM_SYSCALL_SYSTEM_ID	0x12345678
 #define CUSTOM_SYSCALL_SLEEP_MAX	10000	/* milliseconds */
 #define CUSTOM_SYSCALL_BATCH_MAX	4096	/* calls */
+#define CUSTOM_SYSCALL_SIZE_MAX		4096	/* bytes of a structure, whatever its version */
 
 /**
  * struct custom_syscall_data - one call
@@ -87,7 +88,11 @@ struct custom_syscall_batch {
  *
  * These are the 16 bytes of sqe->cmd of an IORING_OP_URING_CMD (Linux 6.1 on)
  * whose sqe->cmd_op is CUSTOM_SYSCALL or CUSTOM_SYSCALL_BATCH. The completion's
- * res is what the ioctl returns, or the negative error number.
+ * res is what the ioctl returns, or the negative error number. A sleep holds up
+ * nothing else of the ring, and no signal interrupts it: it ends with the ring or
+ * its task (Linux 6.7 on: res is -ECANCELED), or by itself; before 6.7 a batch then
+ * makes no call behind its next sleep (-ECANCELED). ENOMEM: no memory for the timer
+ * of a sleep.
  */
 struct custom_syscall_uring {
 	__u64 argument;
@@ -101,7 +106,8 @@ struct custom_syscall_uring {
  *
  * EINVAL: no such operation, a sleep that is too long, or a structure smaller
  * than its first version. EOVERFLOW, EINTR: see above. EFAULT: a bad address.
- * E2BIG: a field that this kernel does not know, or more than a page of them.
+ * E2BIG: a field that this kernel does not know, or more bytes than
+ * CUSTOM_SYSCALL_SIZE_MAX.
  */
 #define CUSTOM_SYSCALL		_IOWR(CUSTOM_SYSCALL_MAGIC, 0, struct custom_syscall_data)
 
