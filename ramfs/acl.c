@@ -2,8 +2,8 @@
 /*
  * kmk_ramfs: POSIX access control lists. See cramfs.h.
  *
- * They live where other file systems cache them, in the inode; a new inode has
- * none, so the VFS never asks for one.
+ * The VFS's cache of ACLs in the inode is their only storage: it is filled for each
+ * new inode, so that the VFS never has to call ->get_acl().
  */
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
@@ -12,13 +12,13 @@
 
 #include "cramfs.h"
 
-static size_t acl_cost(const struct posix_acl *acl)
+static size_t cramfs_acl_cost(const struct posix_acl *acl)
 {
 	return acl ? posix_acl_xattr_size(acl->a_count) : 0;
 }
 
-/* Whoever changes it holds i_rwsem, or has an inode that nobody else knows yet. */
-static const struct posix_acl *acl_of(const struct inode *inode, int type)
+/* The caller holds i_rwsem, or has a new inode that nobody else knows. */
+static const struct posix_acl *cramfs_acl_of(const struct inode *inode, int type)
 {
 	if (type == ACL_TYPE_ACCESS)
 		return rcu_dereference_raw(inode->i_acl);
@@ -27,16 +27,26 @@ static const struct posix_acl *acl_of(const struct inode *inode, int type)
 
 bool cramfs_has_acl(const struct inode *inode, int type)
 {
-	return acl_of(inode, type);
+	return cramfs_acl_of(inode, type);
 }
 
-static int replace_acl(struct inode *inode, int type, struct posix_acl *acl)
+/* The inode gets a copy: the VFS does not charge its own to the memory cgroup. */
+static int cramfs_replace_acl(struct inode *inode, int type, const struct posix_acl *acl)
 {
-	ssize_t delta = acl_cost(acl) - acl_cost(acl_of(inode, type));
-	int err = cramfs_charge_xattr(inode, delta);
+	ssize_t delta = cramfs_acl_cost(acl) - cramfs_acl_cost(cramfs_acl_of(inode, type));
+	struct posix_acl *copy = NULL;
+	int err;
 
+	if (acl) {
+		copy = posix_acl_alloc(acl->a_count, GFP_KERNEL_ACCOUNT);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy->a_entries, acl->a_entries, acl->a_count * sizeof(*acl->a_entries));
+	}
+	err = cramfs_charge_xattr(inode, delta);
 	if (!err)
-		set_cached_acl(inode, type, acl);
+		set_cached_acl(inode, type, copy);
+	posix_acl_release(copy);
 	return err;
 }
 
@@ -48,21 +58,21 @@ int cramfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry, struct posix_
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 	if (acl && type == ACL_TYPE_ACCESS) {
-		/* one that says no more than the mode becomes the mode */
+		/* sets @acl to NULL if the mode alone says the same */
 		err = posix_acl_update_mode(idmap, inode, &mode, &acl);
 		if (err)
 			return err;
 	}
-	err = replace_acl(inode, type, acl);
+	err = cramfs_replace_acl(inode, type, acl);
 	if (err)
 		return err;
 	inode->i_mode = mode;
-	inode_set_ctime_current(inode);
+	cramfs_touch(inode);
 	return 0;
 }
 
-/* What a new inode inherits from @dir; where that has no default ACL, the umask counts. */
-static noinline int inherit_acl(struct inode *inode, struct inode *dir)
+/* Give @inode what it inherits from the default ACL of @dir. */
+static noinline int cramfs_inherit_acl(struct inode *inode, struct inode *dir)
 {
 	struct posix_acl *default_acl, *acl;
 	int err;
@@ -71,9 +81,9 @@ static noinline int inherit_acl(struct inode *inode, struct inode *dir)
 	if (err)
 		return err;
 	if (default_acl)
-		err = replace_acl(inode, ACL_TYPE_DEFAULT, default_acl);
+		err = cramfs_replace_acl(inode, ACL_TYPE_DEFAULT, default_acl);
 	if (!err && acl)
-		err = replace_acl(inode, ACL_TYPE_ACCESS, acl);
+		err = cramfs_replace_acl(inode, ACL_TYPE_ACCESS, acl);
 	posix_acl_release(default_acl);
 	posix_acl_release(acl);
 	return err;
@@ -85,7 +95,7 @@ int cramfs_init_acl(struct inode *inode, struct inode *dir)
 	if (!dir || S_ISLNK(inode->i_mode))
 		return 0;
 	if (unlikely(cramfs_has_acl(dir, ACL_TYPE_DEFAULT)))
-		return inherit_acl(inode, dir);
+		return cramfs_inherit_acl(inode, dir);
 	inode->i_mode &= ~current_umask();
 	return 0;
 }

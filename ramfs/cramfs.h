@@ -5,10 +5,10 @@
  * As in ramfs, the VFS caches are the data: a name is a pinned dentry, a
  * file's contents are its page cache. What is added:
  *
- * - limits: every page and every inode is taken from a cramfs_limit before it
- *   is used and given back after it is gone (super.c);
- * - pages come into a file only through file.c, whole, uptodate and dirty, and
- *   leave it only by truncation, so mapping->nrpages is what the file costs;
+ * - limits: every page and every inode is charged to a cramfs_limit before it
+ *   is used and uncharged after it is gone (limit.c);
+ * - the pages of a file stay until they are truncated, whatever the kernel does
+ *   with them meanwhile (file.c);
  * - a directory keeps an index from stable offsets to its dentries (dir.c);
  * - extended attributes and ACLs (xattr.c, acl.c), charged in pages to i_blocks,
  *   as long symbolic links are.
@@ -16,12 +16,11 @@
  * Locks, outermost first; none is our own but a small one in export.c:
  *   s_umount (write)      changes of the limits (remount)
  *   i_rwsem of directory  its index; its names
- *   i_rwsem of file       size; pages added by write; all removal of pages;
- *                         attributes, which RCU lets others read
- *   invalidate_lock       read: pages added by a fault, or mapped to be written;
- *                         write: their removal, and a sync
- * With both of the last held for writing nobody adds pages, so the difference
- * in nrpages around a truncation is exactly what it freed.
+ *   i_rwsem of file       size; stores to pages; all removal of pages but by memory
+ *                         failure; attributes and ACLs
+ *   lock of a folio       its place in the file
+ *   i_lock                how many pages of the file are charged; attributes, while they
+ *                         are read or linked
  *
  * Everything runs in process context and may sleep, but for cramfs_free_inode(),
  * which RCU calls.
@@ -30,9 +29,14 @@
 #define _CRAMFS_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/fs.h>
+#include <linux/iversion.h>
 #include <linux/limits.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
 #include <linux/xarray.h>
 
 #include <kmk/compat.h>
@@ -46,46 +50,48 @@
 /* i_blocks counts in these, whatever the device */
 #define CRAMFS_SECTORS_PER_PAGE	(PAGE_SIZE / 512)
 
-/* What is left is one number, so that taking is exact among any takers. */
+/* A refill makes a CPU's credit this large; it holds at most twice as much. */
+#define CRAMFS_BATCH		64
+
+/*
+ * Free units are in the pool or in the credits of the CPUs, whichever CPU is online: limit.c.
+ * A credit that is closed holds CRAMFS_CLOSED, which no charge or uncharge below accepts.
+ */
 struct cramfs_limit {
-	atomic64_t left;
-	s64 max;		/* changed under s_umount, read without */
-	bool track;		/* option debug: keep the high-water mark */
-	atomic64_t high;
+	s64 max;			/* changed under s_umount and lock */
+	s64 plenty;			/* credits open when the pool holds more */
+	atomic64_t __percpu *credit;
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	bool open __guarded_by(&lock);	/* the credits are */
+	s64 pool __guarded_by(&lock);
+	s64 high __guarded_by(&lock);	/* most units in use; option debug keeps it exact */
 };
 
-void cramfs_note_high(struct cramfs_limit *limit, s64 used);
+#define CRAMFS_CLOSED		S64_MIN
 
-static inline s64 cramfs_used(const struct cramfs_limit *limit)
+void cramfs_init_limit(struct cramfs_limit *limit, s64 max, atomic64_t __percpu *credit);
+s64 cramfs_used(struct cramfs_limit *limit);
+bool __must_check cramfs_charge_pool(struct cramfs_limit *limit, s64 n);
+void cramfs_uncharge_pool(struct cramfs_limit *limit, s64 n);
+
+static inline bool __must_check cramfs_charge(struct cramfs_limit *limit, s64 n)
 {
-	return READ_ONCE(limit->max) - atomic64_read(&limit->left);
+	/* any CPU's will do, should the task migrate */
+	atomic64_t *credit = raw_cpu_ptr(limit->credit);
+	s64 had = atomic64_read(credit);
+
+	return (had >= n && atomic64_try_cmpxchg(credit, &had, had - n)) ||
+	       cramfs_charge_pool(limit, n);
 }
 
-/* Make what is left @n less, if there is as much; @left is what it was. */
-static inline bool __must_check cramfs_reduce(struct cramfs_limit *limit, s64 n, s64 *left)
+static inline void cramfs_uncharge(struct cramfs_limit *limit, s64 n)
 {
-	*left = atomic64_read(&limit->left);
-	do {
-		if (*left < n)
-			return false;
-	} while (!atomic64_try_cmpxchg(&limit->left, left, *left - n));
-	return true;
-}
+	atomic64_t *credit = raw_cpu_ptr(limit->credit);
+	s64 had = atomic64_read(credit);
 
-static inline bool __must_check cramfs_take(struct cramfs_limit *limit, s64 n)
-{
-	s64 left;
-
-	if (!cramfs_reduce(limit, n, &left))
-		return false;
-	if (unlikely(limit->track))
-		cramfs_note_high(limit, READ_ONCE(limit->max) - (left - n));
-	return true;
-}
-
-static inline void cramfs_give(struct cramfs_limit *limit, s64 n)
-{
-	atomic64_add(n, &limit->left);
+	/* unsigned, a closed credit is over the bound too */
+	if ((u64)had + n > 2 * CRAMFS_BATCH || !atomic64_try_cmpxchg(credit, &had, had + n))
+		cramfs_uncharge_pool(limit, n);
 }
 
 struct cramfs_options {
@@ -94,18 +100,30 @@ struct cramfs_options {
 	umode_t mode;
 	s64 pages;
 	s64 inodes;
+	bool ino32;
+	bool large_folios;
 	bool debug;
-	unsigned long given;	/* bit per enum cramfs_param */
 };
 
+/* The part of a mount that each CPU has for itself. */
+struct cramfs_cpu {
+	atomic64_t pages;	/* credit of the limit */
+	atomic64_t inodes;
+	u64 next_ino;		/* in its batch, or where that ended */
+};
+
+/* Fields that no CPU writes to while it is mounted are apart from those that CPUs write. */
 struct cramfs_sb {
-	struct cramfs_limit pages;
-	struct cramfs_limit inodes;
-	atomic64_t last_ino;
+	struct cramfs_cpu __percpu *cpus;
+	bool ino32;		/* i_ino has the lower half of an inode's number */
+	bool large_folios;
 	u32 generation;		/* tells our file handles from another mount's */
 	struct dentry *debug;	/* directory in debugfs */
 	struct cramfs_options options;
 	struct cramfs_options defaults;
+	struct cramfs_limit pages;
+	struct cramfs_limit inodes;
+	atomic64_t next_ino ____cacheline_aligned_in_smp;	/* of the next batch */
 };
 
 struct cramfs_chunk;
@@ -113,7 +131,7 @@ struct cramfs_chunk;
 struct cramfs_dir {
 	struct xarray chunks;		/* by offset / CRAMFS_CHUNK_SLOTS */
 	struct cramfs_chunk *tail;	/* where the next entry goes */
-	unsigned long last;		/* the highest offset ever used; open() takes no lock */
+	unsigned long last;		/* the newest entry's offset; open() reads without lock */
 	unsigned long entries;
 };
 
@@ -121,15 +139,20 @@ struct cramfs_inode {
 	union {
 		struct cramfs_dir dir __guarded_by(&vfs_inode.i_rwsem);
 		char link[CRAMFS_INLINE_LINK];
-		struct {		/* a file's */
-			/* the end of the file, or NULL: see file.c */
-			struct folio *straddling __guarded_by(&vfs_inode.i_rwsem);
-			KMK_INVALIDATE_LOCK
+		struct {		/* a file's, see file.c */
+			atomic64_t eof;		/* the size that users see; written as i_size is */
+			unsigned int shrinks;	/* how often eof went down; the same */
+			bool mapped;		/* shared, at any time */
+			struct folio *tail __guarded_by(&vfs_inode.i_rwsem);
+			unsigned long charged __guarded_by(&vfs_inode.i_lock);
+			struct xarray lost;	/* by page: taken by memory failure */
 		};
 	};
-	struct hlist_head xattrs;	/* changed under i_rwsem, read under RCU */
-	size_t xattr_bytes __guarded_by(&vfs_inode.i_rwsem);	/* with those of the ACLs */
+	struct rb_root xattrs;		/* changed under i_rwsem and i_lock, read under either */
+	u32 xattr_bytes __guarded_by(&vfs_inode.i_rwsem);	/* ACLs included */
+	u32 nr_xattrs;			/* without ACLs; changed under i_rwsem, read without */
 	struct timespec64 btime;
+	u32 fsflags;			/* FS_*_FL; changed under i_rwsem, read without */
 	struct inode vfs_inode;
 };
 
@@ -139,18 +162,39 @@ static inline struct cramfs_inode *CRAMFS_I(const struct inode *inode)
 }
 
 /*
- * Whoever changes the attributes of an inode holds its i_rwsem, or has a new one: no dentry
- * leads to it yet.
+ * Whoever changes the attributes of an inode holds its i_rwsem, or has a new inode, which no
+ * dentry refers to.
  */
 static inline void cramfs_assert_changeable(const struct inode *inode)
 {
 	lockdep_assert(lockdep_is_held(&inode->i_rwsem) || hlist_empty(&inode->i_dentry));
 }
 
+/* The size of a file that its users see. */
+static inline loff_t cramfs_eof(const struct inode *inode)
+{
+	return atomic64_read_acquire(&CRAMFS_I(inode)->eof);
+}
+
+/*
+ * Record a change of anything but the data, for which the VFS does so. The counter of changes
+ * stays where nobody has read it since it last moved.
+ */
+static inline void cramfs_touch(struct inode *inode)
+{
+	inode_set_ctime_current(inode);
+	inode_maybe_inc_iversion(inode, false);
+}
+
 static inline struct cramfs_sb *CRAMFS_SB(const struct super_block *sb)
 {
 	return sb->s_fs_info;
 }
+
+/* limit.c */
+struct cramfs_limit * __must_check cramfs_change_limits(struct cramfs_sb *csb, s64 pages,
+							s64 inodes);
+u64 cramfs_next_ino(struct cramfs_sb *csb);
 
 /* inode.c */
 struct inode *cramfs_new_inode(struct mnt_idmap *idmap, struct super_block *sb,
@@ -164,14 +208,16 @@ void cramfs_evict_inode(struct inode *inode);
 int cramfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 int cramfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
 		   u32 mask, unsigned int flags);
+int cramfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
+int cramfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry, struct file_kattr *fa)
+	__must_hold(&d_inode(dentry)->i_rwsem);
 int cramfs_init_inode_cache(void);
 void cramfs_destroy_inode_cache(void);
 
 /* file.c */
+void cramfs_init_file(struct inode *inode);
 void cramfs_truncate(struct inode *inode, loff_t size) __must_hold(&inode->i_rwsem);
-extern const struct address_space_operations cramfs_aops;
-extern const struct file_operations cramfs_file_operations;
-extern const struct inode_operations cramfs_file_inode_operations;
+void cramfs_free_pages(struct inode *inode);
 
 /* xattr.c */
 int __must_check cramfs_charge_xattr(struct inode *inode, ssize_t delta);

@@ -16,35 +16,30 @@
 
 static struct dentry *debug_root;
 
-static int used_get(void *data, u64 *value)
+static int cramfs_used_get(void *data, u64 *value)
 {
 	*value = cramfs_used(data);
 	return 0;
 }
 
-static int high_get(void *data, u64 *value)
+static int cramfs_high_get(void *data, u64 *value)
 {
 	struct cramfs_limit *limit = data;
 
-	*value = atomic64_read(&limit->high);
+	spin_lock(&limit->lock);
+	*value = limit->high;
+	spin_unlock(&limit->lock);
 	return 0;
 }
 
-DEFINE_DEBUGFS_ATTRIBUTE(used_fops, used_get, NULL, "%llu\n");
-DEFINE_DEBUGFS_ATTRIBUTE(high_fops, high_get, NULL, "%llu\n");
+DEFINE_DEBUGFS_ATTRIBUTE(used_fops, cramfs_used_get, NULL, "%llu\n");
+DEFINE_DEBUGFS_ATTRIBUTE(high_fops, cramfs_high_get, NULL, "%llu\n");
 
-void cramfs_note_high(struct cramfs_limit *limit, s64 used)
+static void cramfs_show_limit(struct dentry *dir, struct cramfs_limit *limit, const char *used,
+			      const char *high)
 {
-	s64 high = atomic64_read(&limit->high);
-
-	while (used > high && !atomic64_try_cmpxchg(&limit->high, &high, used))
-		;
-}
-
-static void show_limit(struct dentry *dir, struct cramfs_limit *limit, const char *used,
-		       const char *high)
-{
-	limit->track = true;
+	/* its credits never open, so that high is exact */
+	limit->plenty = S64_MAX;
 	debugfs_create_file_unsafe(used, 0400, dir, limit, &used_fops);
 	debugfs_create_file_unsafe(high, 0400, dir, limit, &high_fops);
 }
@@ -57,8 +52,8 @@ void cramfs_debug_mount(struct super_block *sb)
 
 	snprintf(name, sizeof(name), "%u:%u", MAJOR(sb->s_dev), MINOR(sb->s_dev));
 	csb->debug = debugfs_create_dir(name, debug_root);
-	show_limit(csb->debug, &csb->pages, "pages", "pages_high");
-	show_limit(csb->debug, &csb->inodes, "inodes", "inodes_high");
+	cramfs_show_limit(csb->debug, &csb->pages, "pages", "pages_high");
+	cramfs_show_limit(csb->debug, &csb->inodes, "inodes", "inodes_high");
 }
 
 void cramfs_debug_umount(struct cramfs_sb *csb)

@@ -2,16 +2,15 @@
 /*
  * kmk_ramfs: names and directories. See cramfs.h.
  *
- * A name is a pinned dentry, so looking one up is the dcache's work; it remembers
- * no name that is not there. Reading a directory is ours: each entry has an offset
- * that it keeps while it lives and that no later entry of the directory gets
- * again, so a reader that goes on from an offset misses nothing that stayed and
- * sees nothing twice.
+ * Every name is a pinned dentry, so the dcache looks names up. This file adds what
+ * readdir needs: an entry keeps its offset while it exists, so a reader that
+ * continues from an offset misses no entry that stayed.
  *
- * Offsets 0 and 1 are "." and "..". The others lie in chunks, which an xarray
- * finds; the dentry knows its chunk and its offset (d_fsdata and d_time, which
- * the VFS leaves to the file system), so adding and removing a name is a store.
- * The chunk that the next entry goes to stays even when it is empty.
+ * Offsets 0 and 1 are "." and "..". The others are grouped in chunks, indexed by an
+ * xarray. A dentry stores its chunk in d_fsdata and its offset in d_time, which the
+ * VFS leaves to the file system, so adding and removing a name is one store. New
+ * entries go to the end of the tail chunk, which stays even when it is empty. Chunk
+ * numbers increase; after the last one they start again with the lowest free one.
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
@@ -22,14 +21,16 @@
 #include "cramfs.h"
 
 #define CRAMFS_CHUNK_SLOTS	32
+/* telldir() returns a long */
+#define CRAMFS_CHUNKS		(LONG_MAX / CRAMFS_CHUNK_SLOTS)
 
-/* The count stands in slot 0: no entry has an offset that would lie there. */
+/* The count takes the place of slot 0, which no entry uses. */
 struct cramfs_chunk {
 	unsigned long used;
 	struct dentry *slot[CRAMFS_CHUNK_SLOTS - 1];
 };
 
-static struct dentry **chunk_slot(struct cramfs_chunk *chunk, unsigned long offset)
+static struct dentry **cramfs_slot(struct cramfs_chunk *chunk, unsigned long offset)
 {
 	return &chunk->slot[offset % CRAMFS_CHUNK_SLOTS - 1];
 }
@@ -57,50 +58,48 @@ void cramfs_destroy_dir(struct inode *inode)
 	xa_destroy(&dir->chunks);
 }
 
-static struct inode *dir_inode(struct cramfs_dir *dir)
+static struct inode *cramfs_dir_inode(struct cramfs_dir *dir)
 {
 	return &container_of(dir, struct cramfs_inode, dir)->vfs_inode;
 }
 
-static void free_chunk(struct cramfs_dir *dir, struct cramfs_chunk *chunk, unsigned long index)
-	__must_hold(&dir_inode(dir)->i_rwsem)
+static void cramfs_free_chunk(struct cramfs_dir *dir, struct cramfs_chunk *chunk,
+			      unsigned long index)
+	__must_hold(&cramfs_dir_inode(dir)->i_rwsem)
 {
-	lockdep_assert_held_write(&dir_inode(dir)->i_rwsem);
+	lockdep_assert_held_write(&cramfs_dir_inode(dir)->i_rwsem);
 	xa_erase(&dir->chunks, index);
 	kfree(chunk);
 }
 
-static noinline int add_chunk(struct cramfs_dir *dir)
-	__must_hold(&dir_inode(dir)->i_rwsem)
+static noinline int cramfs_add_chunk(struct cramfs_dir *dir)
+	__must_hold(&cramfs_dir_inode(dir)->i_rwsem)
 {
-	unsigned long next = dir->last + 1, index = next / CRAMFS_CHUNK_SLOTS;
+	unsigned long old = dir->last / CRAMFS_CHUNK_SLOTS, index = old;
 	struct cramfs_chunk *chunk;
 	int err;
 
-	lockdep_assert_held_write(&dir_inode(dir)->i_rwsem);
-	if (next > LONG_MAX - CRAMFS_CHUNK_SLOTS)
-		return -ENOSPC;
-
+	lockdep_assert_held_write(&cramfs_dir_inode(dir)->i_rwsem);
 	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
-	err = xa_err(xa_store(&dir->chunks, index, chunk, GFP_KERNEL_ACCOUNT));
+	/* the tail has the number @old; memory ends long before the numbers do */
+	while ((err = xa_insert(&dir->chunks, index, chunk, GFP_KERNEL_ACCOUNT)) == -EBUSY)
+		index = (index + 1) % CRAMFS_CHUNKS;
 	if (err) {
 		kfree(chunk);
 		return err;
 	}
-	if (dir->tail) {
-		if (!dir->tail->used)
-			free_chunk(dir, dir->tail, index - 1);
-		/* no entry has an offset of slot 0; open() reads it without the lock */
-		WRITE_ONCE(dir->last, next);
-	}
+	if (dir->tail && !dir->tail->used)
+		cramfs_free_chunk(dir, dir->tail, old);
 	dir->tail = chunk;
+	/* slot 0 has no entry, nor has the offset of ".."; open() reads without the lock */
+	WRITE_ONCE(dir->last, max(index * CRAMFS_CHUNK_SLOTS, 1UL));
 	return 0;
 }
 
-/* Make sure that the next dir_add() has a slot; keep i_rwsem between the two. */
-static int __must_check dir_reserve(struct inode *inode)
+/* Ensure a free slot for the next cramfs_add_entry(), under the same hold of i_rwsem. */
+static int __must_check cramfs_reserve_entry(struct inode *inode)
 	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
@@ -108,39 +107,39 @@ static int __must_check dir_reserve(struct inode *inode)
 	lockdep_assert_held_write(&inode->i_rwsem);
 	if (likely(dir->tail && (dir->last + 1) % CRAMFS_CHUNK_SLOTS))
 		return 0;
-	return add_chunk(dir);
+	return cramfs_add_chunk(dir);
 }
 
-static void dir_add(struct inode *inode, struct dentry *dentry)
+static void cramfs_add_entry(struct inode *inode, struct dentry *dentry)
 	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	/* open() reads it without the lock */
+	/* open() reads without the lock */
 	WRITE_ONCE(dir->last, dir->last + 1);
 	dentry->d_time = dir->last;
 	dentry->d_fsdata = dir->tail;
-	*chunk_slot(dir->tail, dir->last) = dentry;
+	*cramfs_slot(dir->tail, dir->last) = dentry;
 	dir->tail->used++;
 	dir->entries++;
 }
 
-static void dir_remove(struct inode *inode, struct dentry *dentry)
+static void cramfs_remove_entry(struct inode *inode, struct dentry *dentry)
 	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
 	struct cramfs_chunk *chunk = dentry->d_fsdata;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	*chunk_slot(chunk, dentry->d_time) = NULL;
+	*cramfs_slot(chunk, dentry->d_time) = NULL;
 	if (!--chunk->used && chunk != dir->tail)
-		free_chunk(dir, chunk, dentry->d_time / CRAMFS_CHUNK_SLOTS);
+		cramfs_free_chunk(dir, chunk, dentry->d_time / CRAMFS_CHUNK_SLOTS);
 	dir->entries--;
 }
 
-/* @dentry takes over the place of @old, whose name it is going to have. */
-static void dir_replace(struct dentry *old, struct dentry *dentry)
+/* @dentry gets the offset of @old. */
+static void cramfs_replace_entry(struct dentry *old, struct dentry *dentry)
 	__must_hold(&d_inode(old->d_parent)->i_rwsem)
 {
 	struct cramfs_chunk *chunk = old->d_fsdata;
@@ -148,10 +147,10 @@ static void dir_replace(struct dentry *old, struct dentry *dentry)
 	lockdep_assert_held_write(&d_inode(old->d_parent)->i_rwsem);
 	dentry->d_time = old->d_time;
 	dentry->d_fsdata = chunk;
-	*chunk_slot(chunk, dentry->d_time) = dentry;
+	*cramfs_slot(chunk, dentry->d_time) = dentry;
 }
 
-static void dir_exchange(struct dentry *a, struct dentry *b)
+static void cramfs_exchange_entries(struct dentry *a, struct dentry *b)
 	__must_hold(&d_inode(a->d_parent)->i_rwsem)
 	__must_hold(&d_inode(b->d_parent)->i_rwsem)
 {
@@ -159,11 +158,11 @@ static void dir_exchange(struct dentry *a, struct dentry *b)
 	lockdep_assert_held_write(&d_inode(b->d_parent)->i_rwsem);
 	swap(a->d_time, b->d_time);
 	swap(a->d_fsdata, b->d_fsdata);
-	*chunk_slot(a->d_fsdata, a->d_time) = a;
-	*chunk_slot(b->d_fsdata, b->d_time) = b;
+	*cramfs_slot(a->d_fsdata, a->d_time) = a;
+	*cramfs_slot(b->d_fsdata, b->d_time) = b;
 }
 
-static bool dir_empty(const struct inode *inode)
+static bool cramfs_dir_empty(const struct inode *inode)
 	__must_hold(&inode->i_rwsem)
 {
 	lockdep_assert_held_write(&inode->i_rwsem);
@@ -173,21 +172,43 @@ static bool dir_empty(const struct inode *inode)
 /* Reading */
 
 /*
- * A pass ends at the last entry that there was when it began: whoever renames
- * all that he reads would else meet his own new names for ever.
+ * The highest offset in use. It is that of the tail, unless chunk numbers have started
+ * again. open() does not lock: an entry that comes or goes meanwhile may count or not.
  */
-static void set_end(struct file *file)
+static unsigned long cramfs_dir_end(struct cramfs_dir *dir)
 {
-	file->private_data = (void *)READ_ONCE(CRAMFS_I(file_inode(file))->dir.last);
+	unsigned long last = READ_ONCE(dir->last), index = last / CRAMFS_CHUNK_SLOTS + 1;
+	unsigned long low, middle, high = CRAMFS_CHUNKS - 1;
+
+	if (likely(!xa_find(&dir->chunks, &index, high, XA_PRESENT)))
+		return last;
+	for (low = index; low < high; ) {
+		middle = low + (high - low + 1) / 2;
+		index = middle;
+		if (xa_find(&dir->chunks, &index, high, XA_PRESENT))
+			low = index;
+		else
+			high = middle - 1;
+	}
+	return (low + 1) * CRAMFS_CHUNK_SLOTS - 1;
+}
+
+/*
+ * A pass ends at the highest offset in use when it began: a reader that renames every
+ * entry it reads would otherwise meet the new names, and never reach the end.
+ */
+static void cramfs_begin_pass(struct file *file)
+{
+	file->private_data = (void *)cramfs_dir_end(&CRAMFS_I(file_inode(file))->dir);
 }
 
 static int cramfs_dir_open(struct inode *inode, struct file *file)
 {
-	set_end(file);
+	cramfs_begin_pass(file);
 	return 0;
 }
 
-static bool emit(struct dir_context *ctx, const struct dentry *dentry)
+static bool cramfs_emit(struct dir_context *ctx, const struct dentry *dentry)
 {
 	const struct inode *inode = d_inode(dentry);
 
@@ -204,7 +225,7 @@ static int cramfs_readdir(struct file *file, struct dir_context *ctx)
 
 	lockdep_assert_held(&file_inode(file)->i_rwsem);
 	if (!ctx->pos)
-		set_end(file);
+		cramfs_begin_pass(file);
 	if (!dir_emit_dots(file, ctx))
 		return 0;
 	end = (unsigned long)file->private_data;
@@ -218,12 +239,12 @@ static int cramfs_readdir(struct file *file, struct dir_context *ctx)
 		if (ctx->pos > first + slot)
 			slot = ctx->pos - first;
 		for (; slot < CRAMFS_CHUNK_SLOTS && first + slot <= end; slot++) {
-			struct dentry *dentry = *chunk_slot(chunk, slot);
+			struct dentry *dentry = *cramfs_slot(chunk, slot);
 
 			if (!dentry)
 				continue;
 			ctx->pos = first + slot;
-			if (!emit(ctx, dentry))
+			if (!cramfs_emit(ctx, dentry))
 				return 0;
 			ctx->pos++;
 		}
@@ -231,53 +252,66 @@ static int cramfs_readdir(struct file *file, struct dir_context *ctx)
 	return 0;
 }
 
+KMK_INODE_OP(fileattr_ioctl, cramfs_fileattr);
+
 const struct file_operations cramfs_dir_operations = {
 	.open		= cramfs_dir_open,
 	.read		= generic_read_dir,
 	.iterate_shared	= cramfs_readdir,
 	.llseek		= generic_file_llseek,
 	.fsync		= noop_fsync,
+	.unlocked_ioctl	= kmk_op(fileattr_ioctl, cramfs_fileattr),
+	.compat_ioctl	= compat_ptr_ioctl,
 };
 
 /* Names */
 
 /*
- * What is looked up here is not there. Who is going to make the name brings it into
- * the dcache, together with its inode. Others may want to find it there as long as
- * they hold it, as overlayfs does; nobody later: to ask again costs less than to
- * remember.
+ * ->lookup() is called only for names that do not exist: every existing name is a
+ * pinned dentry. The negative dentry makes further lookups of the name cheap, until
+ * memory reclaim frees it. A create instantiates the dentry itself; nobody looked the
+ * name up before, so unlink() is to free the dentry rather than keep it as a negative one.
  */
 static struct dentry *cramfs_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	if (dentry->d_name.len > NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
-	/* nor what once was there */
-	dentry->d_flags |= DCACHE_DONTCACHE;
-	if (!(flags & (LOOKUP_CREATE | LOOKUP_RENAME_TARGET)))
+	if (flags & (LOOKUP_CREATE | LOOKUP_RENAME_TARGET))
+		dentry->d_flags |= DCACHE_DONTCACHE;
+	else
 		d_add(dentry, NULL);
 	return NULL;
 }
 
-/* The directory changed when the inode of the name did. */
-static void touch_dir(struct inode *dir, struct timespec64 when)
+/*
+ * After a change of an entry: a reader that sees the new times and counter sees the change.
+ * @inode has just been touched, and its time will do, where no finer one tells changes apart.
+ */
+static void cramfs_touch_dir(struct inode *dir, const struct inode *inode)
 {
-	inode_set_ctime_to_ts(dir, when);
-	inode_set_mtime_to_ts(dir, when);
+	if (FS_MGTIME)
+		inode_set_ctime_current(dir);
+	else
+		inode_set_ctime_to_ts(dir, inode_get_ctime(inode));
+	inode_set_mtime_to_ts(dir, inode_get_ctime(dir));
+	inode_maybe_inc_iversion(dir, false);
 }
 
-/* Give the new @inode its first name; takes over the reference. */
-static int add_name(struct inode *dir, struct dentry *dentry, struct inode *inode)
+/* Give the new @inode its first name. Consumes the reference, also on failure. */
+static int cramfs_add_name(struct inode *dir, struct dentry *dentry, struct inode *inode)
 	__must_hold(&dir->i_rwsem)
 {
-	int err = dir_reserve(dir);
+	int err = cramfs_reserve_entry(dir);
 
 	if (err) {
 		iput(inode);
 		return err;
 	}
-	dir_add(dir, dentry);
-	touch_dir(dir, inode_get_ctime(inode));
+	cramfs_add_entry(dir, dentry);
 	d_make_persistent(dentry, inode);
+	if (S_ISDIR(inode->i_mode))
+		inc_nlink(dir);
+	cramfs_touch_dir(dir, inode);
 	return 0;
 }
 
@@ -287,7 +321,7 @@ static int cramfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentr
 	struct inode *inode;
 
 	inode = cramfs_new_inode(idmap, dir->i_sb, dir, &dentry->d_name, mode, dev);
-	return IS_ERR(inode) ? PTR_ERR(inode) : add_name(dir, dentry, inode);
+	return IS_ERR(inode) ? PTR_ERR(inode) : cramfs_add_name(dir, dentry, inode);
 }
 
 static int cramfs_create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -299,11 +333,7 @@ static int cramfs_create(struct mnt_idmap *idmap, struct inode *dir, struct dent
 static struct dentry *cramfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
 				   struct dentry *dentry, umode_t mode)
 {
-	int err = cramfs_mknod(idmap, dir, dentry, mode | S_IFDIR, 0);
-
-	if (!err)
-		inc_nlink(dir);
-	return ERR_PTR(err);
+	return ERR_PTR(cramfs_mknod(idmap, dir, dentry, mode | S_IFDIR, 0));
 }
 
 static int cramfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -311,7 +341,7 @@ static int cramfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct den
 {
 	struct inode *inode = cramfs_new_link(idmap, dir, &dentry->d_name, target);
 
-	return IS_ERR(inode) ? PTR_ERR(inode) : add_name(dir, dentry, inode);
+	return IS_ERR(inode) ? PTR_ERR(inode) : cramfs_add_name(dir, dentry, inode);
 }
 
 static int cramfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file *file,
@@ -326,8 +356,8 @@ static int cramfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct fil
 }
 
 /*
- * Each name beyond an inode's first counts as an inode, for it takes as much
- * memory; an O_TMPFILE gets its first name here.
+ * Each further name of an inode is charged as an inode, as it takes as much memory. An
+ * O_TMPFILE gets its first name here.
  */
 static int cramfs_link(struct dentry *old_dentry, struct inode *dir, struct dentry *dentry)
 {
@@ -336,66 +366,68 @@ static int cramfs_link(struct dentry *old_dentry, struct inode *dir, struct dent
 	bool first = !inode->i_nlink;
 	int err;
 
-	if (!first && !cramfs_take(&csb->inodes, 1))
+	if (!first && !cramfs_charge(&csb->inodes, 1))
 		return -ENOSPC;
-	err = dir_reserve(dir);
+	err = cramfs_reserve_entry(dir);
 	if (err) {
 		if (!first)
-			cramfs_give(&csb->inodes, 1);
+			cramfs_uncharge(&csb->inodes, 1);
 		return err;
 	}
-	dir_add(dir, dentry);
-	touch_dir(dir, inode_set_ctime_current(inode));
+	cramfs_add_entry(dir, dentry);
 	inc_nlink(inode);
 	ihold(inode);
 	d_make_persistent(dentry, inode);
+	cramfs_touch(inode);
+	cramfs_touch_dir(dir, inode);
 	return 0;
 }
 
-/* The name is gone from the index: let go of the inode. */
-static void drop_name(struct dentry *dentry)
+/* Drop the inode's link and the pin of @dentry, which is no longer in the index. */
+static void cramfs_drop_name(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
 
 	if (S_ISDIR(inode->i_mode))
 		drop_nlink(inode);
 	else if (inode->i_nlink > 1)
-		cramfs_give(&CRAMFS_SB(inode->i_sb)->inodes, 1);
+		cramfs_uncharge(&CRAMFS_SB(inode->i_sb)->inodes, 1);
 	drop_nlink(inode);
+	cramfs_touch(inode);
 	d_make_discardable(dentry);
 }
 
 static int cramfs_unlink(struct inode *dir, struct dentry *dentry)
 {
-	dir_remove(dir, dentry);
-	touch_dir(dir, inode_set_ctime_current(d_inode(dentry)));
-	drop_name(dentry);
+	cramfs_remove_entry(dir, dentry);
+	cramfs_drop_name(dentry);
+	cramfs_touch_dir(dir, d_inode(dentry));
 	return 0;
 }
 
 static int cramfs_rmdir(struct inode *dir, struct dentry *dentry)
 {
-	if (!dir_empty(d_inode(dentry)))
+	if (!cramfs_dir_empty(d_inode(dentry)))
 		return -ENOTEMPTY;
 	drop_nlink(dir);
 	return cramfs_unlink(dir, dentry);
 }
 
-static void rename_exchange(struct inode *old_dir, struct dentry *old_dentry,
+static void cramfs_exchange(struct inode *old_dir, struct dentry *old_dentry,
 			    struct inode *new_dir, struct dentry *new_dentry)
 {
 	bool old_is_dir = d_is_dir(old_dentry), new_is_dir = d_is_dir(new_dentry);
 
-	dir_exchange(old_dentry, new_dentry);
+	cramfs_exchange_entries(old_dentry, new_dentry);
 	if (old_dir != new_dir && old_is_dir != new_is_dir) {
 		drop_nlink(old_is_dir ? old_dir : new_dir);
 		inc_nlink(old_is_dir ? new_dir : old_dir);
 	}
 }
 
-/* What overlayfs leaves behind in place of the name that moved away. */
-static struct dentry *new_whiteout(struct mnt_idmap *idmap, struct inode *dir,
-				   struct dentry *dentry, struct inode **inode)
+/* The whiteout that overlayfs asks for in place of a name that moves away. */
+static struct dentry *cramfs_new_whiteout(struct mnt_idmap *idmap, struct inode *dir,
+					  struct dentry *dentry, struct inode **inode)
 {
 	struct dentry *whiteout;
 
@@ -419,59 +451,55 @@ static int cramfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	struct inode *inode = d_inode(old_dentry), *target = d_inode(new_dentry);
 	struct dentry *whiteout = NULL;
 	struct inode *whiteout_inode;
-	struct timespec64 now;
 	int err;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
 
 	if (flags & RENAME_EXCHANGE) {
-		rename_exchange(old_dir, old_dentry, new_dir, new_dentry);
-		goto times;
+		cramfs_exchange(old_dir, old_dentry, new_dir, new_dentry);
+		cramfs_touch(target);
+		goto moved;
 	}
 
 	if (!target) {
-		err = dir_reserve(new_dir);
+		err = cramfs_reserve_entry(new_dir);
 		if (err)
 			return err;
-	} else if (S_ISDIR(target->i_mode) && !dir_empty(target)) {
+	} else if (S_ISDIR(target->i_mode) && !cramfs_dir_empty(target)) {
 		return -ENOTEMPTY;
 	}
 	if (flags & RENAME_WHITEOUT) {
-		whiteout = new_whiteout(idmap, old_dir, old_dentry, &whiteout_inode);
+		whiteout = cramfs_new_whiteout(idmap, old_dir, old_dentry, &whiteout_inode);
 		if (IS_ERR(whiteout))
 			return PTR_ERR(whiteout);
 	}
 
-	/* the old place */
 	if (whiteout) {
-		dir_replace(old_dentry, whiteout);
-		/* beside the old dentry, which moves away when we return */
+		cramfs_replace_entry(old_dentry, whiteout);
+		/* a second dentry of this name until the VFS moves the old one */
 		d_make_persistent(whiteout, whiteout_inode);
 		dput(whiteout);
 	} else {
-		dir_remove(old_dir, old_dentry);
+		cramfs_remove_entry(old_dir, old_dentry);
 	}
-	/* the new place */
 	if (target) {
-		dir_replace(new_dentry, old_dentry);
-		drop_name(new_dentry);
+		cramfs_replace_entry(new_dentry, old_dentry);
+		cramfs_drop_name(new_dentry);
 		if (S_ISDIR(inode->i_mode))
 			drop_nlink(old_dir);
 	} else {
-		dir_add(new_dir, old_dentry);
+		cramfs_add_entry(new_dir, old_dentry);
 		if (S_ISDIR(inode->i_mode) && old_dir != new_dir) {
 			drop_nlink(old_dir);
 			inc_nlink(new_dir);
 		}
 	}
-times:
-	now = inode_set_ctime_current(inode);
-	if (target)
-		inode_set_ctime_to_ts(target, now);
-	touch_dir(old_dir, now);
+moved:
+	cramfs_touch(inode);
+	cramfs_touch_dir(old_dir, inode);
 	if (new_dir != old_dir)
-		touch_dir(new_dir, now);
+		cramfs_touch_dir(new_dir, inode);
 	return 0;
 }
 
@@ -500,4 +528,5 @@ const struct inode_operations cramfs_dir_inode_operations = {
 	.getattr	= kmk_op(getattr, cramfs_getattr),
 	.set_acl	= kmk_op(set_acl, cramfs_set_acl),
 	.listxattr	= cramfs_listxattr,
+	KMK_FILEATTR_OPS(cramfs_fileattr)
 };

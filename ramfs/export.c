@@ -2,8 +2,8 @@
 /*
  * kmk_ramfs: file handles, for open_by_handle_at() and NFS. See cramfs.h.
  *
- * A handle is the inode's number, which no other inode of the mount ever gets,
- * and the mount's generation. An inode comes into the VFS's table of inodes when
+ * A handle is i_ino and i_generation, which together no other inode of the mount ever
+ * has, and which start at random in each mount. An inode enters the VFS's hash table when
  * its first handle is made.
  */
 #include <linux/exportfs.h>
@@ -12,13 +12,13 @@
 
 #include "cramfs.h"
 
-/* 64 bits of inode number, 32 of generation: the number that other file systems use for it */
+/* 64 bits of inode number, 32 of generation: the type that other file systems use for this */
 #define CRAMFS_HANDLE_TYPE	0x81
 #define CRAMFS_HANDLE_WORDS	3
 
 static int cramfs_encode_fh(struct inode *inode, u32 *fh, int *words, struct inode *parent)
 {
-	static DEFINE_SPINLOCK(hashing);	/* guards the decision to hash, below */
+	static DEFINE_SPINLOCK(hashing);	/* guards the decision to hash an inode */
 	u64 ino = inode->i_ino;
 
 	if (*words < CRAMFS_HANDLE_WORDS) {
@@ -28,7 +28,7 @@ static int cramfs_encode_fh(struct inode *inode, u32 *fh, int *words, struct ino
 	*words = CRAMFS_HANDLE_WORDS;
 
 	if (inode_unhashed(inode)) {
-		/* two at once must not add it twice */
+		/* insert_inode_hash() must not run twice */
 		spin_lock(&hashing);
 		if (inode_unhashed(inode))
 			insert_inode_hash(inode);
@@ -40,28 +40,29 @@ static int cramfs_encode_fh(struct inode *inode, u32 *fh, int *words, struct ino
 	return CRAMFS_HANDLE_TYPE;
 }
 
+static u64 cramfs_fh_ino(const u32 *fh)
+{
+	return (u64)fh[1] << 32 | fh[0];
+}
+
+static int cramfs_match_fh(struct inode *inode, void *fh)
+{
+	return inode->i_ino == cramfs_fh_ino(fh) && inode->i_generation == ((u32 *)fh)[2];
+}
+
+/* Also of an inode without a name: one that is open, or an O_TMPFILE. */
 static struct dentry *cramfs_fh_to_dentry(struct super_block *sb, struct fid *fid, int words,
 					  int type)
 {
 	struct inode *inode;
-	u64 ino;
 
 	if (type != CRAMFS_HANDLE_TYPE || words < CRAMFS_HANDLE_WORDS)
 		return NULL;
-	ino = (u64)fid->raw[1] << 32 | fid->raw[0];
-	if (fid->raw[2] != CRAMFS_SB(sb)->generation)
-		return ERR_PTR(-ESTALE);
-	inode = ilookup(sb, ino);
-	if (!inode)
-		return ERR_PTR(-ESTALE);
-	if (!READ_ONCE(inode->i_nlink)) {
-		iput(inode);
-		return ERR_PTR(-ESTALE);
-	}
-	return d_obtain_alias(inode);
+	inode = ilookup5(sb, cramfs_fh_ino(fid->raw), cramfs_match_fh, fid->raw);
+	return inode ? d_obtain_alias(inode) : ERR_PTR(-ESTALE);
 }
 
-/* Every directory is reached from the root, so the VFS never has to ask. */
+/* Directories are never disconnected: each is reached from the root. */
 static struct dentry *cramfs_get_parent(struct dentry *dentry)
 {
 	return ERR_PTR(-ESTALE);

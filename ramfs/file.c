@@ -2,11 +2,31 @@
 /*
  * kmk_ramfs: the contents of files. See cramfs.h.
  *
- * A page comes into a file filled, uptodate and dirty; dirty pages of a mapping
- * that is never written back stay until they are truncated. So whoever finds a
- * page may use it at once without its lock: a reference is enough, for it keeps
- * the page from being migrated or split. A hole has no page, and there is no
- * ->read_folio that would put one there for a reader.
+ * The folios in the page cache are the contents; a hole has none. Each folio is
+ * dirty and never written back, so nothing reclaims it: it leaves the file by
+ * truncation or memory failure only.
+ *
+ * Everything here follows from one rule: a large folio that reaches past i_size is
+ * locked, or referenced by the code that put it there. A folio that nobody else
+ * references can be split at any moment. The kernel then drops its pages past
+ * i_size, and subtracts them from the dirty pages of a device, which ours never
+ * were. Hence
+ * - write unlocks a new folio after i_size covers it;
+ * - fallocate holds a reference to each new large folio until i_size covers it;
+ * - truncate splits the folio at the new end before i_size ends there. A folio that
+ *   is pinned cannot be split: it becomes the tail of the inode, which holds a
+ *   reference to it, and each later change tries to split it again.
+ *
+ * While the tail is split, i_size is larger than the file. Readers, faults and stat
+ * use eof, the size that users see.
+ *
+ * The holder of i_rwsem for writing may store to an uptodate folio that it holds a
+ * reference to, without the folio lock: migration needs i_rwsem, too.
+ *
+ * A folio is inserted first, locked and not uptodate, then charged to the limit, and
+ * only then uptodate; without room it is removed. So a folio that is not uptodate is
+ * - locked: just inserted, or being migrated; or
+ * - part of an fallocate() that has not succeeded yet. It is dirty and all zeros.
  */
 #include <linux/fs.h>
 #include <linux/falloc.h>
@@ -14,320 +34,574 @@
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/rmap.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
+#include <linux/userfaultfd_k.h>
 
 #include "cramfs.h"
 #include "trace.h"
 
-/*
- * Marks of pages in the mapping. The kernel gives them other meanings, where it
- * writes pages back; ours it never does.
- * NEW: fallocate() has just put it there, and may have to take it away again.
- * MAPPED: written through a map since the last sync.
- */
-#define MARK_NEW	PAGECACHE_TAG_TOWRITE
-#define MARK_MAPPED	PAGECACHE_TAG_DIRTY
-
-/*
- * The first page at or after @index, and before @end, that is not a hole; @end if
- * none. The nearer @end is, the cheaper.
- */
-static pgoff_t next_page(struct address_space *mapping, pgoff_t index, pgoff_t end)
+/* The file's size in pages, as users see it. */
+static pgoff_t cramfs_eof_page(const struct inode *inode)
 {
-	return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
+	return DIV_ROUND_UP_ULL(cramfs_eof(inode), PAGE_SIZE);
 }
 
-static void mark_page(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
+static void cramfs_grow(struct inode *inode, loff_t size)
 {
-	xa_lock_irq(&mapping->i_pages);
-	__xa_set_mark(&mapping->i_pages, index, mark);
-	xa_unlock_irq(&mapping->i_pages);
+	i_size_write(inode, size);
+	/* a reader that sees the size finds the folios */
+	atomic64_set_release(&CRAMFS_I(inode)->eof, size);
 }
 
-static void unmark_page(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
+/* Finding pages */
+
+/* Whether memory failure took one of pages @index to @end; asked after a look for them. */
+static bool cramfs_lost(struct inode *inode, pgoff_t index, pgoff_t end)
 {
-	xa_lock_irq(&mapping->i_pages);
-	__xa_clear_mark(&mapping->i_pages, index, mark);
-	xa_unlock_irq(&mapping->i_pages);
+	struct xarray *lost = &CRAMFS_I(inode)->lost;
+
+	smp_rmb();	/* cramfs_error_remove_folio() stores the index, then removes the page */
+	return unlikely(!xa_empty(lost)) && xa_find(lost, &index, end - 1, XA_PRESENT);
 }
 
-/* The folio that holds page @index, with a reference, or NULL: a hole. */
-static struct folio *find_folio(struct address_space *mapping, pgoff_t index)
+/* Forget what was lost of pages @index to @end. */
+static void cramfs_forget_lost(struct inode *inode, pgoff_t index, pgoff_t end)
 {
-	struct folio *folio = filemap_get_folio(mapping, index);
+	struct xarray *lost = &CRAMFS_I(inode)->lost;
+	void *entry;
+
+	if (likely(xa_empty(lost)) || index >= end)
+		return;
+	xa_for_each_range(lost, index, entry, index, end - 1)
+		xa_erase(lost, index);
+}
+
+/* The first page from @index on, but before @end, that is no hole; @end if all are. */
+static pgoff_t cramfs_next_page(struct inode *inode, pgoff_t index, pgoff_t end)
+{
+	struct xarray *pages = &inode->i_mapping->i_pages, *lost = &CRAMFS_I(inode)->lost;
+	unsigned long found = index;
+
+	if (index >= end)
+		return end;
+	if (xa_find(pages, &found, end - 1, XA_PRESENT))
+		end = found;
+	if (unlikely(!xa_empty(lost)) && index < end && xa_find(lost, &index, end - 1, XA_PRESENT))
+		end = index;
+	return end;
+}
+
+/* The folio that holds page @index, with a reference; NULL: there is no such page. */
+static struct folio *cramfs_find_folio(struct inode *inode, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(inode->i_mapping, index);
 
 	/* Linux 6.3 made NULL an error pointer */
 	return IS_ERR_OR_NULL(folio) ? NULL : folio;
 }
 
 /*
- * A folio of at most @order, less when memory or the limit wants it: not in the
- * file yet, its contents undefined, its pages taken from the limit.
+ * The same, but wait for a folio that is locked and not uptodate: it may yet go. If the
+ * folio is not uptodate still, an fallocate() under way has reserved it.
  */
-static struct folio *alloc_folio(struct inode *inode, unsigned int order)
+static struct folio *cramfs_stable_folio(struct inode *inode, pgoff_t index)
 {
-	struct cramfs_limit *pages = &CRAMFS_SB(inode->i_sb)->pages;
-	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
 	struct folio *folio;
-	int err = -ENOSPC;
+	bool stable;
 
-	for (;; order--) {
-		/* a folio of order 1 has no room for the list of those to split */
-		if (order == 1)
-			order = 0;
-		if (cramfs_take(pages, 1L << order)) {
-			folio = folio_alloc(order ? gfp | __GFP_NORETRY | __GFP_NOWARN : gfp,
-					    order);
-			if (folio)
-				return folio;
-			cramfs_give(pages, 1L << order);
-			err = -ENOMEM;
-		}
-		if (!order)
-			return ERR_PTR(err);
+	for (;;) {
+		folio = cramfs_find_folio(inode, index);
+		if (!folio || folio_test_uptodate(folio))
+			return folio;
+		folio_lock(folio);
+		stable = folio->mapping == inode->i_mapping;
+		folio_unlock(folio);
+		if (stable)
+			return folio;
+		folio_put(folio);
 	}
 }
 
-static void drop_new_folio(struct inode *inode, struct folio *folio)
+/* The folio with the contents of page @index, with a reference; NULL: zeros. */
+static struct folio *cramfs_get_folio(struct inode *inode, pgoff_t index)
 {
-	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, folio_nr_pages(folio));
-	folio_put(folio);
-}
+	struct folio *folio = cramfs_stable_folio(inode, index);
 
-/*
- * Put a filled folio into the file, and hold on to it, locked; on an error it is
- * gone: -EEXIST when a fault was there first, -ENOMEM.
- */
-static int insert_folio(struct inode *inode, struct folio *folio, pgoff_t index)
-{
-	struct address_space *mapping = inode->i_mapping;
-	int err;
-
-	__folio_mark_uptodate(folio);
-	err = filemap_add_folio(mapping, folio, index, mapping_gfp_mask(mapping));
-	if (err) {
-		drop_new_folio(inode, folio);
-		return err;
-	}
-	/* before anybody can lock it, and take a clean folio away */
-	folio_set_dirty(folio);
-	trace_cramfs_insert(inode, folio);
-	return 0;
-}
-
-/*
- * Give back what has left the file since it had @before pages. With i_rwsem and
- * the invalidate lock nobody adds any, so the difference is exact.
- */
-static void give_removed(struct inode *inode, unsigned long before)
-	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
-{
-	unsigned long removed = before - READ_ONCE(inode->i_mapping->nrpages);
-
-	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
-	if (!removed)
-		return;
-	cramfs_give(&CRAMFS_SB(inode->i_sb)->pages, removed);
-	trace_cramfs_remove(inode, removed);
-}
-
-/* Zero what lies behind the end of the file in its last page: it grows, or a map wrote there. */
-static void zero_tail(struct inode *inode)
-	__must_hold(&inode->i_rwsem)
-{
-	loff_t size = inode->i_size;
-	struct folio *folio;
-	size_t offset;
-
-	lockdep_assert_held_write(&inode->i_rwsem);
-	if (!offset_in_page(size))
-		return;
-	folio = find_folio(inode->i_mapping, size >> PAGE_SHIFT);
-	if (!folio)
-		return;
-	offset = offset_in_folio(folio, size);
-	folio_zero_segment(folio, offset, round_up(offset, PAGE_SIZE));
-	flush_dcache_folio(folio);
-	folio_put(folio);
-}
-
-/*
- * Splitting a folio while whole pages of it lie beyond the end of the file, the
- * kernel counts these off the dirty pages of a device, among which ours never were.
- * So a folio is cut at the new end before the file ends there. If that fails, as
- * somebody else has a reference, the file has one of its own for as long as the folio
- * straddles its end: with that nobody can split it.
- */
-
-/* The folio that straddles the end of a file of @size, with a reference, or NULL. */
-static struct folio *straddling_folio(struct address_space *mapping, loff_t size)
-	__must_hold(&mapping->host->i_rwsem)
-	__must_hold(kmk_invalidate_lock(mapping))
-{
-	struct folio *folio = find_folio(mapping, size >> PAGE_SHIFT);
-
-	lockdep_assert_held_write(&mapping->host->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	if (!folio)
-		return NULL;
-	if (folio_test_large(folio) && folio_next_index(folio) > DIV_ROUND_UP_ULL(size, PAGE_SIZE))
+	if (!folio || folio_test_uptodate(folio))
 		return folio;
 	folio_put(folio);
 	return NULL;
 }
 
-/* Returns the folio as straddling_folio() does, if it could not be cut. */
-static struct folio *cut_folio(struct address_space *mapping, loff_t size)
-	__must_hold(&mapping->host->i_rwsem)
-	__must_hold(kmk_invalidate_lock(mapping))
+/* How much of a folio can be used from @pos on: 0 if memory failure could not remove it. */
+static size_t cramfs_usable(struct folio *folio, loff_t pos)
 {
-	struct folio *folio = straddling_folio(mapping, size);
-	loff_t end;
+	bool large = folio_test_large(folio);
+
+	if (likely(!folio_test_hwpoison(folio) && !(large && folio_test_has_hwpoisoned(folio))))
+		return folio_size(folio) - offset_in_folio(folio, pos);
+	if (PageHWPoison(folio_file_page(folio, pos >> PAGE_SHIFT)))
+		return 0;
+	return PAGE_SIZE - offset_in_page(pos);
+}
+
+/* Adding and removing pages */
+
+/*
+ * @added pages, charged to the limit, have come into the file. Uncharge those that
+ * have left it since the last call. A page is in the mapping before it is counted
+ * here, so this never uncharges too many; what it misses, while another page is
+ * between the two, the call for that page finds.
+ */
+static void cramfs_account(struct inode *inode, long added)
+{
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+	long removed;
+
+	spin_lock(&inode->i_lock);
+	ci->charged += added;
+	removed = ci->charged - READ_ONCE(inode->i_mapping->nrpages);
+	if (removed > 0)
+		ci->charged -= removed;
+	spin_unlock(&inode->i_lock);
+	if (removed > 0) {
+		cramfs_uncharge(&CRAMFS_SB(inode->i_sb)->pages, removed);
+		trace_cramfs_remove(inode, removed);
+	}
+}
+
+static void cramfs_remove_folio(struct inode *inode, struct folio *folio)
+{
+	generic_error_remove_folio(inode->i_mapping, folio);
+	cramfs_account(inode, 0);
+}
+
+/* The next smaller order. A folio of order 1 cannot be split. */
+static unsigned int cramfs_smaller(unsigned int order)
+{
+	return order > 2 ? order - 1 : 0;
+}
+
+/* A folio of at most @order, its contents undefined; NULL without memory. */
+static struct folio *cramfs_alloc_folio(struct inode *inode, unsigned int order)
+{
+	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
+	struct folio *folio;
+
+	/* an optimisation is worth no reclaim and no compaction */
+	for (; order; order = cramfs_smaller(order)) {
+		folio = folio_alloc((gfp & ~__GFP_RECLAIM) | __GFP_NOWARN, order);
+		if (folio)
+			return folio;
+	}
+	return folio_alloc(gfp, 0);
+}
+
+static void cramfs_zero_folio(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		clear_highpage(folio_page(folio, i));
+	flush_dcache_folio(folio);
+}
+
+/*
+ * Insert a folio, which is then locked, and charge it unless @charged; the caller keeps
+ * its reference. -EEXIST: a page is there already. -ENOMEM, -ENOSPC: there may be room
+ * for a smaller folio.
+ */
+static int cramfs_insert_folio(struct inode *inode, struct folio *folio, pgoff_t index,
+			       bool charged)
+{
+	struct address_space *mapping = inode->i_mapping;
+	gfp_t gfp = mapping_gfp_mask(mapping);
+	long pages = folio_nr_pages(folio);
+	int err;
+
+	if (pages > 1)
+		gfp |= __GFP_NORETRY | __GFP_NOWARN;
+	err = filemap_add_folio(mapping, folio, index, gfp);
+	if (err)
+		return err;
+	/* before it is unlocked: a clean folio may be reclaimed */
+	folio_set_dirty(folio);
+	if (!charged && !cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages)) {
+		cramfs_remove_folio(inode, folio);
+		folio_unlock(folio);
+		return -ENOSPC;
+	}
+	cramfs_account(inode, pages);
+	trace_cramfs_insert(inode, folio);
+	return 0;
+}
+
+/* After a folio of @order was too large: try one of a quarter. */
+static unsigned int cramfs_next_try(unsigned int order)
+{
+	return cramfs_smaller(cramfs_smaller(order));
+}
+
+/* The largest folio that can begin at @index and has at most @pages. */
+static unsigned int cramfs_order(struct inode *inode, pgoff_t index, unsigned long pages)
+{
+	unsigned int order;
+
+	/* the end of the very last page is no loff_t, or no pgoff_t */
+	if (pages < 2 || pages > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - index ||
+	    !mapping_large_folio_support(inode->i_mapping))
+		return 0;
+	order = min_t(unsigned int, ilog2(pages), MAX_PAGECACHE_ORDER);
+	if (index)
+		order = min_t(unsigned int, order, __ffs(index));
+	return order == 1 ? 0 : order;
+}
+
+/* Zero what the last page, or the tail, has behind the end of the file. */
+static void cramfs_zero_past_eof(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
+{
+	loff_t size = inode->i_size;
+	struct folio *folio;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	if (!offset_in_page(size) && !CRAMFS_I(inode)->tail)
+		return;
+	folio = cramfs_get_folio(inode, size >> PAGE_SHIFT);
+	if (!folio)
+		return;
+	folio_zero_segment(folio, offset_in_folio(folio, size), folio_size(folio));
+	flush_dcache_folio(folio);
+	folio_put(folio);
+}
+
+/* The end of the file moves up: only a store through a map has left anything behind it. */
+static void cramfs_prepare_to_grow(struct inode *inode)
+	__must_hold(&inode->i_rwsem)
+{
+	if (READ_ONCE(CRAMFS_I(inode)->mapped))
+		cramfs_zero_past_eof(inode);
+}
+
+/* Truncation */
+
+/* The large folio that would reach past the end of a file of @size, with a reference; or NULL. */
+static struct folio *cramfs_straddler(struct inode *inode, loff_t size)
+{
+	pgoff_t end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+	struct folio *folio = end ? cramfs_find_folio(inode, end - 1) : NULL;
 
 	if (!folio)
 		return NULL;
-	end = folio_pos(folio) + folio_size(folio);
+	if (folio_next_index(folio) > end)
+		return folio;
 	folio_put(folio);
-	truncate_pagecache_range(mapping->host, size, end - 1);
-	return straddling_folio(mapping, size);
+	return NULL;
 }
 
-static void hold_straddling(struct inode *inode, struct folio *folio)
+static loff_t cramfs_folio_end(struct folio *folio)
+{
+	return folio_pos(folio) + folio_size(folio);
+}
+
+/*
+ * Drop the reference to a folio, which i_size covers by now. A split that read i_size
+ * before holds the folio lock, and fails as long as there is the reference.
+ */
+static void cramfs_unhold(struct folio *folio)
+{
+	folio_lock(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/*
+ * Remove what is there from @size to @last, and set i_size to @size, which is eof
+ * already. i_size covers the pages until they are gone. A large folio that reaches
+ * past @size is split; if it is pinned, it becomes the tail.
+ */
+static void cramfs_cut(struct inode *inode, loff_t size, loff_t last)
 	__must_hold(&inode->i_rwsem)
 {
-	struct folio *held = CRAMFS_I(inode)->straddling;
+	struct folio *folio = cramfs_straddler(inode, size);
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+	loff_t covered = inode->i_size, next = round_up(size, PAGE_SIZE);
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	CRAMFS_I(inode)->straddling = folio;
-	if (held)
-		folio_put(held);
+	if (folio) {
+		covered = max(covered, cramfs_folio_end(folio));
+		folio_put(folio);
+	}
+	if (unlikely(ci->tail))
+		covered = max(covered, cramfs_folio_end(ci->tail));
+	if (covered != inode->i_size)
+		i_size_write(inode, covered);
+	if (unlikely(ci->tail))
+		cramfs_unhold(ci->tail);
+	truncate_pagecache_range(inode, size, last);
+	ci->tail = cramfs_straddler(inode, size);
+	/* truncation may have stopped at a folio that it could not split: remove the rest */
+	if (unlikely(ci->tail))
+		next = cramfs_folio_end(ci->tail);
+	if (last == -1 || next < last)
+		truncate_pagecache_range(inode, next, last);
+	i_size_write(inode, size);
+	if (unlikely(ci->tail)) {
+		/* a fault that read the old i_size maps the folio while it has it locked */
+		folio_lock(ci->tail);
+		folio_unlock(ci->tail);
+		unmap_mapping_range(inode->i_mapping, round_up(size, PAGE_SIZE), 0, 0);
+	}
 }
 
-/* What was held may lie within the file by now, or have left it. */
-static void review_straddling(struct inode *inode)
+/* Each change of a file begins and ends with this: the tail may have lost its pin. */
+static void cramfs_settle(struct inode *inode)
 	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
+	struct folio *folio = CRAMFS_I(inode)->tail;
+
 	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
-	if (CRAMFS_I(inode)->straddling)
-		hold_straddling(inode, straddling_folio(inode->i_mapping, inode->i_size));
+	if (unlikely(folio)) {
+		if (folio->mapping != inode->i_mapping ||
+		    folio_next_index(folio) <= cramfs_eof_page(inode)) {
+			CRAMFS_I(inode)->tail = NULL;
+			cramfs_unhold(folio);
+		} else if (!folio_maybe_dma_pinned(folio)) {
+			cramfs_cut(inode, inode->i_size, cramfs_folio_end(folio) - 1);
+			cramfs_account(inode, 0);
+		}
+	}
+	if (IS_ENABLED(CONFIG_KMK_DEBUG)) {
+		folio = cramfs_straddler(inode, inode->i_size);
+		WARN_ON_ONCE(folio && folio != CRAMFS_I(inode)->tail &&
+			     !folio_test_locked(folio) && folio->mapping);
+		if (folio)
+			folio_put(folio);
+	}
 }
 
-/* Set the size, and free what lies beyond it. */
+/* Set the size, and remove what lies beyond it. */
 void cramfs_truncate(struct inode *inode, loff_t size)
 {
 	struct address_space *mapping = inode->i_mapping;
-	struct folio *uncut;
-	unsigned long before;
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+	pgoff_t end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+	bool shrinks = size < inode->i_size, beyond;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	filemap_invalidate_lock(mapping);
-	review_straddling(inode);
-	if (size > inode->i_size)
-		zero_tail(inode);
-	before = READ_ONCE(mapping->nrpages);
-	if (size < inode->i_size) {
-		uncut = cut_folio(mapping, size);
-		truncate_setsize(inode, size);
-		hold_straddling(inode, uncut);
-	} else {
-		truncate_setsize(inode, size);
+	cramfs_settle(inode);
+	if (shrinks) {
+		atomic64_set(&ci->eof, size);
+		smp_wmb();	/* see cramfs_begin_read() */
+		WRITE_ONCE(ci->shrinks, ci->shrinks + 1);
+		smp_mb();	/* see cramfs_begin_read() and cramfs_may_stay() */
+	} else if (size > inode->i_size) {
+		cramfs_prepare_to_grow(inode);
+		cramfs_grow(inode, size);
 	}
-	give_removed(inode, before);
-	filemap_invalidate_unlock(mapping);
+	/* fallocate() may have reserved pages past any size; private copies are only in maps */
+	beyond = mapping_mapped(mapping) || cramfs_next_page(inode, end, ULONG_MAX) != ULONG_MAX;
+	if (beyond) {
+		cramfs_cut(inode, size, -1);
+		unmap_mapping_range(mapping, round_up(size, PAGE_SIZE), 0, 1);
+		cramfs_account(inode, 0);
+	} else if (shrinks) {
+		i_size_write(inode, size);
+		cramfs_zero_past_eof(inode);
+	}
+	cramfs_forget_lost(inode, end, ULONG_MAX);
+	cramfs_settle(inode);
+}
+
+/* The inode is being evicted. */
+void cramfs_free_pages(struct inode *inode)
+{
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+
+	if (IS_ENABLED(CONFIG_KMK_DEBUG))
+		WARN_ON_ONCE(ci->charged != inode->i_data.nrpages);
+	if (inode->i_data.nrpages)
+		truncate_inode_pages_final(&inode->i_data);
+	if (ci->charged)
+		cramfs_uncharge(&CRAMFS_SB(inode->i_sb)->pages, ci->charged);
+	if (unlikely(ci->tail))
+		folio_put(ci->tail);
+	if (!xa_empty(&ci->lost))
+		xa_destroy(&ci->lost);
 }
 
 /* Reading */
 
+/* How much of a hole is read at once, between two looks for signals and the scheduler. */
+#define CRAMFS_HOLE_BYTES	SZ_1M
+
+/*
+ * A reader looks at shrinks first, then at eof, then at the pages, and then at
+ * shrinks again: a truncate changes eof, then shrinks, then the pages. What was read
+ * meanwhile may be zeros that nobody wrote.
+ */
+static unsigned int cramfs_begin_read(struct inode *inode)
+{
+	/* before eof */
+	return smp_load_acquire(&CRAMFS_I(inode)->shrinks);
+}
+
+static bool cramfs_retry_read(struct inode *inode, unsigned int shrinks)
+{
+	/* the pages first */
+	smp_rmb();
+	return unlikely(READ_ONCE(CRAMFS_I(inode)->shrinks) != shrinks);
+}
+
+/* Read from one folio or one hole; 0 at the end of the file. */
+static ssize_t cramfs_read_some(struct inode *inode, loff_t pos, struct iov_iter *to)
+{
+	pgoff_t index = pos >> PAGE_SHIFT, end;
+	unsigned int shrinks;
+	struct folio *folio;
+	size_t want, usable;
+	ssize_t got;
+	loff_t left;
+
+	do {
+		shrinks = cramfs_begin_read(inode);
+		left = cramfs_eof(inode) - pos;
+		if (left <= 0)
+			return 0;
+		want = min_t(u64, left, iov_iter_count(to));
+		folio = cramfs_get_folio(inode, index);
+		usable = folio ? cramfs_usable(folio, pos) : 0;
+		if (usable) {
+			want = min(want, usable);
+			if (mapping_writably_mapped(inode->i_mapping))
+				flush_dcache_folio(folio);
+			got = copy_folio_to_iter(folio, offset_in_folio(folio, pos), want, to);
+		} else if (folio || cramfs_lost(inode, index, index + 1)) {
+			got = -EIO;
+		} else {
+			want = min_t(size_t, want, CRAMFS_HOLE_BYTES);
+			end = cramfs_next_page(inode, index + 1,
+					       DIV_ROUND_UP_ULL(pos + want, PAGE_SIZE));
+			want = min_t(u64, want, ((u64)end << PAGE_SHIFT) - pos);
+			got = iov_iter_zero(want, to);
+		}
+		if (folio)
+			folio_put(folio);
+		if (!cramfs_retry_read(inode, shrinks))
+			return got ?: -EFAULT;
+		if (got > 0)
+			iov_iter_revert(to, got);
+	} while (!fatal_signal_pending(current));
+	return -EINTR;
+}
+
 static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct file *file = iocb->ki_filp;
-	struct address_space *mapping = file->f_mapping;
-	struct inode *inode = mapping->host;
-	ssize_t done = 0;
+	ssize_t done = 0, got;
 
-	/* and that is no access */
+	/* a read of zero bytes does not update atime */
 	if (!iov_iter_count(to))
 		return 0;
 	do {
-		pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
-		struct folio *folio = find_folio(mapping, index);
-		/* after the folio was found: what it holds was there at this size */
-		loff_t left = i_size_read(inode) - iocb->ki_pos;
-		size_t want, got;
-
-		if (left <= 0) {
-			if (folio)
-				folio_put(folio);
+		got = cramfs_read_some(file_inode(file), iocb->ki_pos, to);
+		if (got <= 0)
 			break;
-		}
-		want = min_t(u64, left, iov_iter_count(to));
-		if (folio) {
-			size_t offset = offset_in_folio(folio, iocb->ki_pos);
-
-			want = min(want, folio_size(folio) - offset);
-			if (mapping_writably_mapped(mapping))
-				flush_dcache_folio(folio);
-			got = copy_folio_to_iter(folio, offset, want, to);
-			folio_put(folio);
-		} else {
-			want = min_t(u64, want, PAGE_SIZE - offset_in_page(iocb->ki_pos));
-			got = iov_iter_zero(want, to);
-		}
 		iocb->ki_pos += got;
 		done += got;
-		if (got < want) {
-			if (!done)
-				done = -EFAULT;
-			break;
-		}
 		cond_resched();
 	} while (iov_iter_count(to));
 	file_accessed(file);
-	return done;
+	return done ?: got;
+}
+
+/*
+ * The page at @pos, with a reference: of *@folio, if that has it, which the caller holds
+ * a reference to, too. NULL: look again, a truncate has come in between.
+ */
+static struct page *cramfs_get_page(struct inode *inode, loff_t pos, unsigned int shrinks,
+				    struct folio **folio)
+{
+	pgoff_t index = pos >> PAGE_SHIFT;
+
+	if (!*folio || !folio_contains(*folio, index)) {
+		if (*folio)
+			folio_put(*folio);
+		*folio = cramfs_get_folio(inode, index);
+	}
+	if (likely(*folio)) {
+		if (unlikely(!cramfs_usable(*folio, pos)))
+			return ERR_PTR(-EIO);
+		folio_get(*folio);
+		return folio_file_page(*folio, index);
+	}
+	if (cramfs_lost(inode, index, index + 1))
+		return ERR_PTR(-EIO);
+	if (cramfs_retry_read(inode, shrinks))
+		return NULL;
+	/* not ZERO_PAGE(0): nfsd before Linux 6.5 skips a page that comes twice in a row */
+	return alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO) ?: ERR_PTR(-ENOMEM);
+}
+
+/* The pipe, which the caller has locked, gets references to the pages, no copies. */
+static ssize_t cramfs_splice_read(struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
+				  size_t len, unsigned int flags)
+{
+	struct inode *inode = file_inode(file);
+	unsigned int shrinks = cramfs_begin_read(inode);
+	loff_t start = *pos, end = min_t(u64, cramfs_eof(inode), (u64)start + len);
+	struct folio *folio = NULL;
+	struct pipe_buffer *buf;
+	struct page *page;
+	ssize_t err = 0;
+
+	while (*pos < end) {
+		err = -EAGAIN;
+		if (pipe_full(pipe->head, pipe->tail, pipe->max_usage))
+			break;
+		page = cramfs_get_page(inode, *pos, shrinks, &folio);
+		if (unlikely(!page)) {
+			shrinks = cramfs_begin_read(inode);
+			end = min_t(u64, cramfs_eof(inode), end);
+			err = 0;
+			continue;
+		}
+		err = PTR_ERR_OR_ZERO(page);
+		if (err)
+			break;
+		buf = &pipe->bufs[pipe->head & (pipe->ring_size - 1)];
+		*buf = (struct pipe_buffer){
+			.ops	= &nosteal_pipe_buf_ops,
+			.page	= page,
+			.offset	= offset_in_page(*pos),
+			.len	= min_t(u64, end - *pos, PAGE_SIZE - offset_in_page(*pos)),
+		};
+		*pos += buf->len;
+		pipe->head++;
+	}
+	if (folio)
+		folio_put(folio);
+	if (*pos == start)
+		return err;
+	file_accessed(file);
+	return *pos - start;
 }
 
 /* Writing */
 
-/* The largest folio that can begin at @index and has at most @pages. */
-static unsigned int folio_order_for(struct address_space *mapping, pgoff_t index,
-				    unsigned long pages)
+/* Fill at most @size bytes of a folio from @offset on. */
+static ssize_t cramfs_fill_folio(struct inode *inode, struct folio *folio, size_t offset,
+				 size_t size, struct iov_iter *from)
 {
-	unsigned int order;
+	size_t want = min(size, iov_iter_count(from)), got;
 
-	if (pages < 2 || !mapping_large_folio_support(mapping))
-		return 0;
-	order = min_t(unsigned int, ilog2(pages), MAX_PAGECACHE_ORDER);
-	return index ? min_t(unsigned int, order, __ffs(index)) : order;
-}
-
-/* The folio to ask for: no page of it may be only partly written, or be there already. */
-static unsigned int write_order(struct address_space *mapping, loff_t pos, size_t count)
-{
-	pgoff_t index = pos >> PAGE_SHIFT;
-	unsigned long pages = count >> PAGE_SHIFT;
-
-	if (pages < 2 || offset_in_page(pos))
-		return 0;
-	return folio_order_for(mapping, index, next_page(mapping, index, index + pages) - index);
-}
-
-static ssize_t write_folio(struct address_space *mapping, struct folio *folio, size_t offset,
-			   struct iov_iter *from)
-{
-	size_t want = min(folio_size(folio) - offset, iov_iter_count(from));
-	size_t got;
-
-	if (mapping_writably_mapped(mapping))
+	if (mapping_writably_mapped(inode->i_mapping))
 		flush_dcache_folio(folio);
-	/* in one piece, where that needs no map of each page */
-	if (folio_test_large(folio) && !IS_ENABLED(CONFIG_HIGHMEM))
+	if (folio_test_large(folio))
 		got = copy_from_iter(folio_address(folio) + offset, want, from);
 	else
 		got = copy_folio_from_iter(folio, offset, want, from);
@@ -335,102 +609,132 @@ static ssize_t write_folio(struct address_space *mapping, struct folio *folio, s
 	return got ?: -EFAULT;
 }
 
-/*
- * Fill a new folio from @from, and put it into the file. -EAGAIN: the world has
- * changed meanwhile and @from has not; look again, and with @order 0.
- */
-static ssize_t write_new_folio(struct inode *inode, loff_t pos, struct iov_iter *from,
-			       unsigned int order)
+static void cramfs_extend(struct inode *inode, loff_t end)
+{
+	if (end > inode->i_size)
+		cramfs_grow(inode, end);
+}
+
+/* The folio to ask for: no page of it may be only partly written, or be there already. */
+static unsigned int cramfs_write_order(struct inode *inode, loff_t pos, size_t count)
+{
+	pgoff_t index = pos >> PAGE_SHIFT, pages = count >> PAGE_SHIFT;
+
+	if (pages < 2 || offset_in_page(pos))
+		return 0;
+	return cramfs_order(inode, index, cramfs_next_page(inode, index, index + pages) - index);
+}
+
+/* Fill a new folio from @from and insert it; on an error, @from is where it was. */
+static ssize_t cramfs_write_new(struct inode *inode, loff_t pos, struct iov_iter *from,
+				unsigned int order)
 	__must_hold(&inode->i_rwsem)
 {
-	struct folio *folio = alloc_folio(inode, order);
+	struct folio *folio = cramfs_alloc_folio(inode, order);
+	pgoff_t index = pos >> PAGE_SHIFT;
 	size_t offset = offset_in_page(pos);
 	ssize_t got;
 	int err;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	if (IS_ERR(folio))
-		return PTR_ERR(folio);
+	if (!folio)
+		return -ENOMEM;
 
 	/* nobody else knows the folio, so a fault here may sleep, even on this file */
-	got = write_folio(inode->i_mapping, folio, offset, from);
+	got = cramfs_fill_folio(inode, folio, offset, folio_size(folio) - offset, from);
 	if (got < 0) {
-		drop_new_folio(inode, folio);
-		return got;
+		err = got;
+		goto put;
 	}
-	if (folio_test_large(folio)) {
-		if (got < folio_size(folio)) {
-			drop_new_folio(inode, folio);
-			iov_iter_revert(from, got);
-			return -EAGAIN;
-		}
-	} else if (got < PAGE_SIZE) {
-		folio_zero_segments(folio, 0, offset, offset + got, PAGE_SIZE);
+	err = 0;
+	if (got < folio_size(folio)) {
+		if (folio_test_large(folio))
+			err = -EFAULT;
+		else if (cramfs_lost(inode, index, index + 1))
+			err = -EIO;
+		else
+			folio_zero_segments(folio, 0, offset, offset + got, PAGE_SIZE);
 	}
-
-	err = insert_folio(inode, folio, pos >> PAGE_SHIFT);
+	if (!err)
+		err = cramfs_insert_folio(inode, folio, index, false);
 	if (err) {
 		iov_iter_revert(from, got);
-		return err == -EEXIST ? -EAGAIN : err;
+		goto put;
 	}
+	folio_mark_uptodate(folio);
+	cramfs_extend(inode, pos + got);
+	cramfs_forget_lost(inode, index, folio_next_index(folio));
 	folio_unlock(folio);
+	err = 0;
+put:
 	folio_put(folio);
-	return got;
+	return err ?: got;
 }
 
-static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, bool single)
+/* Write to one folio, a new one of at most @order, which gets less if that was too much. */
+static ssize_t cramfs_write_some(struct inode *inode, loff_t pos, struct iov_iter *from,
+				 unsigned int *most)
 	__must_hold(&inode->i_rwsem)
 {
-	struct address_space *mapping = inode->i_mapping;
 	pgoff_t index = pos >> PAGE_SHIFT;
 	struct folio *folio = NULL;
+	unsigned int order;
+	size_t usable;
 	ssize_t got;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	/* behind so many pages there is none, unless there are holes */
-	if (single || index != READ_ONCE(mapping->nrpages))
-		folio = find_folio(mapping, index);
-	if (!folio) {
-		got = write_new_folio(inode, pos, from,
-				      single ? 0 : write_order(mapping, pos,
-							       iov_iter_count(from)));
-		/* what is there can be written to, also without room for anything new */
-		if (got < 0 && next_page(mapping, index, index + 1) == index)
-			got = -EAGAIN;
-		return got;
+	/* past the end, pages that fallocate() reserved are rare: -EEXIST tells of them */
+	if (index < cramfs_eof_page(inode))
+		folio = cramfs_get_folio(inode, index);
+	while (!folio) {
+		order = min(*most, cramfs_write_order(inode, pos, iov_iter_count(from)));
+		got = cramfs_write_new(inode, pos, from, order);
+		if (got > 0)
+			return got;
+		if (order && (got == -ENOMEM || got == -ENOSPC)) {
+			*most = cramfs_next_try(order);
+			continue;
+		}
+		if (order && got == -EFAULT) {
+			*most = 0;
+			continue;
+		}
+		/* a page that is there can be written to without room for a new one */
+		folio = cramfs_get_folio(inode, index);
+		if (!folio && got != -EEXIST)
+			return got;
 	}
-	got = write_folio(mapping, folio, offset_in_folio(folio, pos), from);
+	usable = cramfs_usable(folio, pos);
+	if (usable)
+		got = cramfs_fill_folio(inode, folio, offset_in_folio(folio, pos), usable, from);
+	else
+		got = -EIO;
 	folio_put(folio);
+	if (got > 0)
+		cramfs_extend(inode, pos + got);
 	return got;
 }
 
 /* @from is not empty. */
-static ssize_t write_all(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t cramfs_write_all(struct kiocb *iocb, struct iov_iter *from)
 	__must_hold(&file_inode(iocb->ki_filp)->i_rwsem)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	bool single = false;
+	unsigned int most = MAX_PAGECACHE_ORDER;
 	ssize_t done = 0, got;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 	if (iocb->ki_pos > inode->i_size)
-		zero_tail(inode);
-	for (;;) {
-		got = write_some(inode, iocb->ki_pos, from, single);
-		if (got == -EAGAIN) {
-			single = true;
-			continue;
-		}
+		cramfs_prepare_to_grow(inode);
+	do {
+		got = cramfs_write_some(inode, iocb->ki_pos, from, &most);
 		if (got < 0)
-			return done ?: got;
+			break;
 		iocb->ki_pos += got;
 		done += got;
-		if (iocb->ki_pos > inode->i_size)
-			i_size_write(inode, iocb->ki_pos);
-		if (!iov_iter_count(from) || fatal_signal_pending(current))
-			return done;
 		cond_resched();
-	}
+	} while (iov_iter_count(from) && !fatal_signal_pending(current));
+	return done ?: got;
 }
 
 static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -442,8 +746,11 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = generic_write_checks(iocb, from);
 	if (ret > 0) {
 		ret = file_modified(iocb->ki_filp);
-		if (!ret)
-			ret = write_all(iocb, from);
+		if (!ret) {
+			cramfs_settle(inode);
+			ret = cramfs_write_all(iocb, from);
+			cramfs_settle(inode);
+		}
 	}
 	inode_unlock(inode);
 	return ret;
@@ -451,182 +758,227 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 /* Holes: fallocate, lseek */
 
-/*
- * Put zeros at @index, which is a hole, in a folio of at most @order, and return
- * it locked; -EEXIST when a fault was there first, -ENOSPC, -ENOMEM.
- */
-static struct folio *add_zeros(struct inode *inode, pgoff_t index, unsigned int order)
-	__must_hold_shared(kmk_invalidate_lock(inode->i_mapping))
-{
-	struct folio *folio = alloc_folio(inode, order);
-	long i;
-	int err;
+/* An fallocate() of pages first to end. */
+struct cramfs_range {
+	pgoff_t first, end;
+	pgoff_t zero_first, zero_end;	/* the pages that it zeroes as a whole */
+	pgoff_t eof;			/* where the file ended before, in pages */
+	bool grows;			/* the file will end at the end of the range */
+	unsigned int most;		/* the order to ask for */
+	s64 reserved;			/* charged for pages that are not there yet */
+};
 
-	lockdep_assert_held(kmk_invalidate_lock(inode->i_mapping));
-	if (IS_ERR(folio))
-		return folio;
-	for (i = 0; i < folio_nr_pages(folio); i++)
-		clear_highpage(folio_page(folio, i));
-	flush_dcache_folio(folio);
-	err = insert_folio(inode, folio, index);
-	return err ? ERR_PTR(err) : folio;
-}
-
-/* Put zeros at @index, in a folio that ends before @end and before the next page there. */
-static int fill_hole(struct inode *inode, pgoff_t index, pgoff_t end)
-	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
+static s64 cramfs_count_holes(struct inode *inode, const struct cramfs_range *range)
 {
-	struct address_space *mapping = inode->i_mapping;
+	pgoff_t index = range->first, next;
 	struct folio *folio;
+	s64 holes = 0;
 
-	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	end = next_page(mapping, index, end);
-	folio = add_zeros(inode, index, folio_order_for(mapping, index, end - index));
-	if (IS_ERR(folio))
-		return PTR_ERR(folio);
-	mark_page(mapping, index, MARK_NEW);
-	folio_unlock(folio);
-	folio_put(folio);
-	return 0;
-}
-
-static void forget_new_pages(struct address_space *mapping)
-	__must_hold(&mapping->host->i_rwsem)
-	__must_hold(kmk_invalidate_lock(mapping))
-{
-	unsigned long index = 0;
-
-	lockdep_assert_held_write(&mapping->host->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW))
-		unmark_page(mapping, index, MARK_NEW);
-}
-
-static void remove_new_pages(struct inode *inode)
-	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
-{
-	struct address_space *mapping = inode->i_mapping;
-	unsigned long index = 0, before = READ_ONCE(mapping->nrpages);
-	struct folio *folio;
-	loff_t start, end;
-
-	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	while (xa_find(&mapping->i_pages, &index, ULONG_MAX, MARK_NEW)) {
-		folio = find_folio(mapping, index);
-		start = folio_pos(folio);
-		end = start + folio_size(folio);
-		folio_put(folio);
-		truncate_pagecache_range(inode, start, end - 1);
-	}
-	give_removed(inode, before);
-}
-
-/*
- * Fill the holes between pages @index and @end: all of them, or none and an error.
- * What lies beyond @size, the end of the file, is in single pages: see straddling_folio().
- */
-static int fill_holes(struct inode *inode, pgoff_t index, pgoff_t end, loff_t size)
-	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
-{
-	struct address_space *mapping = inode->i_mapping;
-	pgoff_t inside = min_t(pgoff_t, end, DIV_ROUND_UP_ULL(size, PAGE_SIZE));
-	struct folio *folio;
-	int err = 0;
-
-	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	while (index < end && !err) {
-		folio = find_folio(mapping, index);
+	while (index < range->end && !fatal_signal_pending(current)) {
+		folio = cramfs_stable_folio(inode, index);
 		if (folio) {
 			index = folio_next_index(folio);
 			folio_put(folio);
 		} else {
-			err = fill_hole(inode, index, index < inside ? inside : index + 1);
+			next = cramfs_next_page(inode, index + 1, range->end);
+			holes += next - index;
+			index = next;
+		}
+		cond_resched();
+	}
+	return holes;
+}
+
+/* Reserve pages from @index on, which is a hole; 0 also if there is another try to make. */
+static int cramfs_fill_hole(struct inode *inode, struct cramfs_range *range, pgoff_t index)
+	__must_hold(&inode->i_rwsem)
+{
+	pgoff_t end = range->end;
+	struct folio *folio;
+	unsigned int order;
+	long pages;
+	int err;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	if (cramfs_lost(inode, index, index + 1) &&
+	    (index < range->zero_first || index >= range->zero_end))
+		return -EIO;
+	/* no folio lies across eof, and none past it is large if the file will not grow */
+	if (index < range->eof)
+		end = min(end, range->eof);
+	else if (!range->grows)
+		end = index + 1;
+	order = cramfs_order(inode, index, cramfs_next_page(inode, index + 1, end) - index);
+	folio = cramfs_alloc_folio(inode, min(order, range->most));
+	if (!folio)
+		return -ENOMEM;
+	pages = folio_nr_pages(folio);
+	/* too few only if memory failure took a page since they were counted */
+	err = pages <= range->reserved ? 0 : -ENOSPC;
+	if (!err) {
+		cramfs_zero_folio(folio);
+		err = cramfs_insert_folio(inode, folio, index, true);
+	}
+	if (err) {
+		folio_put(folio);
+		if (err == -ENOMEM && pages > 1) {
+			range->most = cramfs_next_try(ilog2(pages));
+			return 0;
+		}
+		return err == -EEXIST ? 0 : err;
+	}
+	range->reserved -= pages;
+	folio_unlock(folio);
+	/* a large one past i_size keeps its reference until cramfs_finish_range() */
+	if (pages == 1 || index < range->eof)
+		folio_put(folio);
+	return 0;
+}
+
+static int cramfs_fill_range(struct inode *inode, struct cramfs_range *range)
+	__must_hold(&inode->i_rwsem)
+{
+	pgoff_t index = range->first;
+	struct folio *folio;
+	size_t usable;
+	int err = 0;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	while (index < range->end && !err) {
+		folio = cramfs_stable_folio(inode, index);
+		if (folio) {
+			usable = cramfs_usable(folio, (loff_t)index << PAGE_SHIFT);
+			index += usable >> PAGE_SHIFT;
+			err = usable ? 0 : -EIO;
+			folio_put(folio);
+		} else {
+			err = cramfs_fill_hole(inode, range, index);
 		}
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		cond_resched();
 	}
-	if (err)
-		remove_new_pages(inode);
-	else
-		forget_new_pages(mapping);
 	return err;
 }
 
-/* Zero what is there between @start and @end; holes stay holes. */
-static void zero_range(struct inode *inode, loff_t start, loff_t end)
+/*
+ * The folios that cramfs_fill_range() has put there, and no fault has made uptodate since,
+ * become uptodate or are removed.
+ */
+static void cramfs_finish_range(struct inode *inode, const struct cramfs_range *range, bool keep)
 	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
 	struct address_space *mapping = inode->i_mapping;
+	pgoff_t index = range->first;
 	struct folio *folio;
-	size_t offset, size;
-	pgoff_t index, last = (end - 1) >> PAGE_SHIFT;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(mapping));
-	while (start < end) {
-		index = next_page(mapping, start >> PAGE_SHIFT, last + 1);
-		if (index > last)
-			break;
-		start = max(start, (loff_t)index << PAGE_SHIFT);
-		folio = find_folio(mapping, index);
-		offset = offset_in_folio(folio, start);
-		size = min_t(u64, folio_size(folio) - offset, end - start);
-		folio_zero_range(folio, offset, size);
-		flush_dcache_folio(folio);
+	for (; index < range->end; index = cramfs_next_page(inode, index, range->end)) {
+		folio = cramfs_stable_folio(inode, index);
+		if (!folio) {
+			index++;
+			continue;
+		}
+		folio_lock(folio);
+		if (folio->mapping == mapping && !folio_test_uptodate(folio)) {
+			if (keep)
+				folio_mark_uptodate(folio);
+			else
+				generic_error_remove_folio(mapping, folio);
+		}
+		folio_unlock(folio);
+		/* i_size covers it by now, or it is gone */
+		if (folio_test_large(folio) && folio->index >= range->eof)
+			folio_put(folio);
+		index = folio_next_index(folio);
 		folio_put(folio);
+		cond_resched();
+	}
+	cramfs_account(inode, 0);
+}
+
+/* Zero what is there between @start and @end; holes stay holes. */
+static void cramfs_zero_range(struct inode *inode, loff_t start, loff_t end)
+	__must_hold(&inode->i_rwsem)
+{
+	pgoff_t index, last = DIV_ROUND_UP_ULL(end, PAGE_SIZE);
+	struct folio *folio;
+	size_t size;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	while (start < end) {
+		index = cramfs_next_page(inode, start >> PAGE_SHIFT, last);
+		start = max(start, (loff_t)index << PAGE_SHIFT);
+		if (start >= end)
+			break;
+		folio = cramfs_find_folio(inode, index);
+		size = folio ? cramfs_usable(folio, start) : 0;
+		if (size) {
+			size = min_t(u64, size, end - start);
+			folio_zero_range(folio, offset_in_folio(folio, start), size);
+			flush_dcache_folio(folio);
+		} else {		/* lost */
+			size = PAGE_SIZE - offset_in_page(start);
+		}
+		if (folio)
+			folio_put(folio);
 		start += size;
 		cond_resched();
 	}
 }
 
-static void punch_hole(struct inode *inode, loff_t start, loff_t end)
+/* All of it, or nothing and an error. */
+static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t end)
 	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
 {
-	unsigned long before = READ_ONCE(inode->i_mapping->nrpages);
-
-	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
-	review_straddling(inode);
-	truncate_pagecache_range(inode, start, end - 1);
-	review_straddling(inode);
-	give_removed(inode, before);
-}
-
-/* Everything that can fail comes first. */
-static int allocate(struct inode *inode, int mode, loff_t start, loff_t end)
-	__must_hold(&inode->i_rwsem)
-	__must_hold(kmk_invalidate_lock(inode->i_mapping))
-{
-	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->i_size;
+	struct cramfs_limit *limit = &CRAMFS_SB(inode->i_sb)->pages;
+	struct cramfs_range range = {
+		.first	= start >> PAGE_SHIFT,
+		.end	= DIV_ROUND_UP_ULL(end, PAGE_SIZE),
+		.eof	= cramfs_eof_page(inode),
+		.grows	= !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->i_size,
+		.most	= MAX_PAGECACHE_ORDER,
+	};
 	int err;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	lockdep_assert_held_write(kmk_invalidate_lock(inode->i_mapping));
-	if (grows) {
+	if (range.grows) {
 		err = inode_newsize_ok(inode, end);
 		if (err)
 			return err;
 	}
-	err = fill_holes(inode, start >> PAGE_SHIFT, DIV_ROUND_UP_ULL(end, PAGE_SIZE),
-			 grows ? end : inode->i_size);
-	if (err)
-		return err;
-	if (mode & FALLOC_FL_ZERO_RANGE)
-		zero_range(inode, start, end);
-	if (grows) {
-		zero_tail(inode);
-		i_size_write(inode, end);
+	if (mode & FALLOC_FL_ZERO_RANGE) {
+		range.zero_first = DIV_ROUND_UP_ULL(start, PAGE_SIZE);
+		range.zero_end = end >> PAGE_SHIFT;
 	}
-	return 0;
+	range.reserved = cramfs_count_holes(inode, &range);
+	if (range.reserved && !cramfs_charge(limit, range.reserved))
+		return -ENOSPC;
+	err = cramfs_fill_range(inode, &range);
+	if (!err && (mode & FALLOC_FL_ZERO_RANGE)) {
+		cramfs_zero_range(inode, start, end);
+		cramfs_forget_lost(inode, range.zero_first, range.zero_end);
+	}
+	if (!err && range.grows) {
+		cramfs_prepare_to_grow(inode);
+		cramfs_grow(inode, end);
+	}
+	cramfs_finish_range(inode, &range, !err);
+	if (range.reserved)
+		cramfs_uncharge(limit, range.reserved);
+	return err;
+}
+
+static void cramfs_punch_hole(struct inode *inode, loff_t start, loff_t end)
+	__must_hold(&inode->i_rwsem)
+{
+	lockdep_assert_held_write(&inode->i_rwsem);
+	/* faults add no pages meanwhile: see cramfs_fault_hole() */
+	filemap_invalidate_lock(inode->i_mapping);
+	truncate_pagecache_range(inode, start, end - 1);
+	filemap_invalidate_unlock(inode->i_mapping);
+	cramfs_forget_lost(inode, DIV_ROUND_UP_ULL(start, PAGE_SIZE), end >> PAGE_SHIFT);
+	cramfs_account(inode, 0);
 }
 
 static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
@@ -640,110 +992,146 @@ static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 	inode_lock(inode);
 	err = file_modified(file);
 	if (!err) {
-		filemap_invalidate_lock(inode->i_mapping);
+		cramfs_settle(inode);
 		if (mode & FALLOC_FL_PUNCH_HOLE)
-			punch_hole(inode, offset, offset + len);
+			cramfs_punch_hole(inode, offset, offset + len);
 		else
-			err = allocate(inode, mode, offset, offset + len);
-		filemap_invalidate_unlock(inode->i_mapping);
+			err = cramfs_allocate(inode, mode, offset, offset + len);
+		cramfs_settle(inode);
 	}
 	inode_unlock(inode);
 	return err;
 }
 
-/* The first hole at or after page @index, which may be the end of the file. */
-static pgoff_t next_hole(struct address_space *mapping, pgoff_t index, pgoff_t end)
+/* The first hole from page @index on, but before @end; @end if there is none. */
+static pgoff_t cramfs_next_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 {
 	struct folio *folio;
 
 	while (index < end) {
-		folio = find_folio(mapping, index);
-		if (!folio)
-			break;
-		index = folio_next_index(folio);
-		folio_put(folio);
+		folio = cramfs_find_folio(inode, index);
+		if (folio) {
+			index = folio_next_index(folio);
+			folio_put(folio);
+		} else if (cramfs_lost(inode, index, index + 1)) {
+			index++;
+		} else {
+			return index;
+		}
 		cond_resched();
 	}
-	return index;
+	return end;
 }
 
-/* A page is data, also one that fallocate() reserved. */
-static loff_t seek_hole_data(struct file *file, loff_t offset, int whence)
+/* A page is data, also one that fallocate() reserved or that memory failure took. */
+static loff_t cramfs_seek_hole_data(struct file *file, loff_t offset, int whence)
 {
-	struct address_space *mapping = file->f_mapping;
-	struct inode *inode = mapping->host;
-	loff_t size, found;
+	struct inode *inode = file_inode(file);
+	pgoff_t index, end;
+	unsigned int shrinks;
+	loff_t size;
 
-	inode_lock_shared(inode);
-	size = i_size_read(inode);
-	if (offset < 0 || offset >= size) {
-		found = -ENXIO;
-	} else if (whence == SEEK_DATA) {
-		pgoff_t last = (size - 1) >> PAGE_SHIFT;
-		pgoff_t index = next_page(mapping, offset >> PAGE_SHIFT, last + 1);
-
-		if (index > last)
-			found = -ENXIO;
+	do {
+		shrinks = cramfs_begin_read(inode);
+		size = cramfs_eof(inode);
+		if (offset < 0 || offset >= size)
+			return -ENXIO;
+		end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+		if (whence == SEEK_DATA)
+			index = cramfs_next_page(inode, offset >> PAGE_SHIFT, end);
 		else
-			found = max(offset, (loff_t)index << PAGE_SHIFT);
-	} else {
-		pgoff_t index = next_hole(mapping, offset >> PAGE_SHIFT,
-					  DIV_ROUND_UP_ULL(size, PAGE_SIZE));
-
-		/* the end of the last page that a file can have is no loff_t */
-		found = min_t(u64, size, max_t(u64, offset, (u64)index << PAGE_SHIFT));
-	}
-	inode_unlock_shared(inode);
-	return found < 0 ? found : vfs_setpos(file, found, inode->i_sb->s_maxbytes);
+			index = cramfs_next_hole(inode, offset >> PAGE_SHIFT, end);
+	} while (cramfs_retry_read(inode, shrinks) && !fatal_signal_pending(current));
+	if (whence == SEEK_DATA && index == end)
+		return -ENXIO;
+	/* the end of the last page that a file can have is no loff_t */
+	offset = min_t(u64, size, max_t(u64, offset, (u64)index << PAGE_SHIFT));
+	return vfs_setpos(file, offset, MAX_LFS_FILESIZE);
 }
 
 static loff_t cramfs_llseek(struct file *file, loff_t offset, int whence)
 {
+	if (likely(whence == SEEK_SET))
+		return vfs_setpos(file, offset, MAX_LFS_FILESIZE);
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		return seek_hole_data(file, offset, whence);
-	return generic_file_llseek(file, offset, whence);
+		return cramfs_seek_hole_data(file, offset, whence);
+	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE,
+					cramfs_eof(file_inode(file)));
 }
 
 /* Mapping */
 
 /* A fault in a hole brings so many pages, if as many before them are there already. */
-#define FAULT_AHEAD_ORDER	4
+#define CRAMFS_FAULT_ORDER	4
 
 /*
- * Who goes from page to page through a map gets the next ones at once. In a small
- * file, or where the pages lie apart, a fault costs one page.
+ * A process that stores to one page after the other gets the next ones with it. In a
+ * small file, or where the pages lie apart, a fault costs one page.
  */
-static unsigned int fault_order(struct inode *inode, pgoff_t index)
+static unsigned int cramfs_fault_order(struct inode *inode, pgoff_t index)
 {
-	struct address_space *mapping = inode->i_mapping;
-	const unsigned long pages = 1UL << FAULT_AHEAD_ORDER;
-	pgoff_t size = i_size_read(inode) >> PAGE_SHIFT;
+	const unsigned long pages = 1UL << CRAMFS_FAULT_ORDER;
+	pgoff_t size = cramfs_eof(inode) >> PAGE_SHIFT;
 
-	if (index < pages || index + pages > size ||
-	    folio_order_for(mapping, index, pages) < FAULT_AHEAD_ORDER ||
-	    next_page(mapping, index, index + pages) < index + pages ||
-	    next_hole(mapping, index - pages, index) < index)
+	if (index < pages || index >= size || size - index < pages ||
+	    cramfs_order(inode, index, pages) < CRAMFS_FAULT_ORDER ||
+	    cramfs_next_page(inode, index, index + pages) < index + pages ||
+	    cramfs_next_hole(inode, index - pages, index) < index)
 		return 0;
-	return FAULT_AHEAD_ORDER;
+	return CRAMFS_FAULT_ORDER;
 }
 
-static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
-	__must_hold_shared(kmk_invalidate_lock(inode->i_mapping))
+/*
+ * Whether a folio that was inserted without i_rwsem may stay. It is not uptodate yet,
+ * so nobody uses it.
+ */
+static bool cramfs_may_stay(struct inode *inode, struct folio *folio)
 {
-	unsigned int order = fault_order(inode, vmf->pgoff);
-	struct folio *folio = add_zeros(inode, vmf->pgoff, order);
+	smp_mb();	/* a truncate changes eof, and then looks for pages */
+	return folio_next_index(folio) <= cramfs_eof_page(inode) &&
+	       !cramfs_lost(inode, folio->index, folio_next_index(folio));
+}
 
-	lockdep_assert_held_read(kmk_invalidate_lock(inode->i_mapping));
-	/* the memory cgroup may have no room for many pages, but for one */
-	if (order && PTR_ERR_OR_ZERO(folio) == -ENOMEM)
-		folio = add_zeros(inode, vmf->pgoff, 0);
-	if (!IS_ERR(folio)) {
-		vmf->page = folio_page(folio, 0);
-		return VM_FAULT_LOCKED;
-	}
-	switch (PTR_ERR(folio)) {
+/* Put zeros at @index, which was a hole, in a folio of at most @order: 0, or an error. */
+static int cramfs_add_zeros(struct inode *inode, pgoff_t index, unsigned int order)
+{
+	struct folio *folio = cramfs_alloc_folio(inode, order);
+	int err;
+
+	if (!folio)
+		return -ENOMEM;
+	cramfs_zero_folio(folio);
+	err = cramfs_insert_folio(inode, folio, index, false);
+	if (err)
+		goto put;
+	if (cramfs_may_stay(inode, folio))
+		folio_mark_uptodate(folio);
+	else
+		cramfs_remove_folio(inode, folio);
+	folio_unlock(folio);
+put:
+	folio_put(folio);
+	return err;
+}
+
+static vm_fault_t cramfs_fault_hole(struct inode *inode, pgoff_t index)
+{
+	unsigned int order = cramfs_fault_order(inode, index);
+	int err;
+
+	if (index >= cramfs_eof_page(inode) || cramfs_lost(inode, index, index + 1))
+		return VM_FAULT_SIGBUS;
+	/* a hole being punched would take pages outside it with a folio that comes meanwhile */
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	err = cramfs_add_zeros(inode, index, order);
+	/* there may be no room for many pages, but for one */
+	if (order && (err == -ENOMEM || err == -ENOSPC))
+		err = cramfs_add_zeros(inode, index, 0);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	switch (err) {
+	case 0:
 	case -EEXIST:
-		return VM_FAULT_NOPAGE;
+		return 0;
 	case -ENOMEM:
 		return VM_FAULT_OOM;
 	default:
@@ -751,98 +1139,82 @@ static vm_fault_t fault_hole(struct inode *inode, struct vm_fault *vmf)
 	}
 }
 
-/* With the invalidate lock no page goes away, and the size does not shrink. */
-static vm_fault_t cramfs_fault(struct vm_fault *vmf)
+/* A store to a large folio: map the pages behind it, too, as far as the page table goes. */
+static vm_fault_t cramfs_map_ahead(struct vm_fault *vmf, struct folio *folio)
 {
-	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
-	struct inode *inode = mapping->host;
-	struct folio *folio;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long table_end = min(vma->vm_end, (vmf->address & PMD_MASK) + PMD_SIZE);
+	pgoff_t end = min3(folio_next_index(folio), linear_page_index(vma, table_end),
+			   cramfs_eof_page(file_inode(vma->vm_file)));
 	vm_fault_t ret;
 
-	filemap_invalidate_lock_shared(mapping);
-	if (vmf->pgoff >= DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE)) {
-		ret = VM_FAULT_SIGBUS;
-		goto unlock;
-	}
-	folio = find_folio(mapping, vmf->pgoff);
-	if (!folio) {
-		ret = fault_hole(inode, vmf);
-		goto unlock;
-	}
-	folio_lock(folio);
-	if (folio->mapping != mapping || !folio_contains(folio, vmf->pgoff)) {
-		/* split or migrated since we found it: have the access fault again */
-		folio_unlock(folio);
-		folio_put(folio);
-		ret = VM_FAULT_NOPAGE;
-		goto unlock;
-	}
-	vmf->page = folio_file_page(folio, vmf->pgoff);
-	ret = VM_FAULT_LOCKED;
-unlock:
-	filemap_invalidate_unlock_shared(mapping);
+	/* a truncate may have moved eof to anywhere before */
+	if (vmf->pgoff + 1 >= end)
+		return 0;
+	ret = filemap_map_pages(vmf, vmf->pgoff + 1, end - 1);
+	/* a huge entry covers the store itself, and the kernel will not ask for more */
+	if (ret)
+		file_update_time(vma->vm_file);
 	return ret;
 }
 
-/*
- * Map pages @start to @end, and all of @folio that the page table of the fault
- * holds: it came into the file in one piece, and is likely to be used so.
- */
-static vm_fault_t map_folio(struct vm_fault *vmf, struct folio *folio, pgoff_t start, pgoff_t end)
+static vm_fault_t cramfs_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long table = vmf->address & PMD_MASK;
-	pgoff_t first = linear_page_index(vma, max(vma->vm_start, table));
-	pgoff_t last = linear_page_index(vma, min(vma->vm_end, table + PMD_SIZE)) - 1;
+	struct inode *inode = file_inode(vma->vm_file);
+	struct folio *folio = cramfs_find_folio(inode, vmf->pgoff);
+	vm_fault_t ret = 0;
 
-	start = max(first, min(start, folio->index));
-	end = min(last, max(end, folio_next_index(folio) - 1));
-	return filemap_map_pages(vmf, start, end);
-}
-
-static vm_fault_t cramfs_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
-{
-	struct folio *folio = find_folio(vmf->vma->vm_file->f_mapping, vmf->pgoff);
-	vm_fault_t ret;
-
-	if (!folio)
-		return 0;
-	ret = map_folio(vmf, folio, start, end);
+	if (!folio) {
+		ret = cramfs_fault_hole(inode, vmf->pgoff);
+		if (ret)
+			return ret;
+		folio = cramfs_find_folio(inode, vmf->pgoff);
+		if (!folio)
+			return VM_FAULT_NOPAGE;
+	}
+	if (folio_test_large(folio) && (vmf->flags & FAULT_FLAG_WRITE) &&
+	    (vma->vm_flags & VM_SHARED) && !userfaultfd_wp(vma))
+		ret = cramfs_map_ahead(vmf, folio);
+	if (ret)
+		goto put;
+	folio_lock(folio);
+	if (folio->mapping != inode->i_mapping || !folio_contains(folio, vmf->pgoff)) {
+		/* truncated, split or migrated since: have the access fault again */
+		ret = VM_FAULT_NOPAGE;
+	} else if (vmf->pgoff >= cramfs_eof_page(inode)) {
+		ret = VM_FAULT_SIGBUS;
+	} else {
+		/* zeros of an fallocate() that has not succeeded: it leaves what is used */
+		if (!folio_test_uptodate(folio))
+			folio_mark_uptodate(folio);
+		vmf->page = folio_file_page(folio, vmf->pgoff);
+		return VM_FAULT_LOCKED;
+	}
+	folio_unlock(folio);
+put:
 	folio_put(folio);
 	return ret;
 }
 
-/*
- * The first write to a folio through a map since the last sync. The reference
- * that the caller has keeps the folio whole, the invalidate lock keeps it in the
- * file; and cramfs_fsync() does not come between the mark and the map.
- */
-static vm_fault_t cramfs_page_mkwrite(struct vm_fault *vmf)
+/* Map all of a folio that the page table of the fault holds, not just what lies around. */
+static vm_fault_t cramfs_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
-	struct file *file = vmf->vma->vm_file;
-	struct address_space *mapping = file->f_mapping;
-	struct folio *folio = page_folio(vmf->page);
-	vm_fault_t ret = 0;
+	struct vm_area_struct *vma = vmf->vma;
+	struct inode *inode = file_inode(vma->vm_file);
+	struct folio *folio = cramfs_find_folio(inode, vmf->pgoff);
+	unsigned long table = vmf->address & PMD_MASK;
+	pgoff_t first, last, eof = cramfs_eof_page(inode);
 
-	sb_start_pagefault(mapping->host->i_sb);
-	file_update_time(file);
-	filemap_invalidate_lock_shared(mapping);
-	if (folio->mapping != mapping) {
-		ret = VM_FAULT_NOPAGE;
-		goto unlock;
-	}
-	mark_page(mapping, vmf->pgoff, MARK_MAPPED);
-	/* unless it was only mapped to be read till now */
-	if (folio_test_large(folio) && !vmf->pte)
-		ret = map_folio(vmf, folio, vmf->pgoff, vmf->pgoff);
-	if (!ret) {
-		folio_lock(folio);
-		ret = VM_FAULT_LOCKED;
-	}
-unlock:
-	filemap_invalidate_unlock_shared(mapping);
-	sb_end_pagefault(mapping->host->i_sb);
-	return ret;
+	if (!folio)
+		return 0;
+	first = linear_page_index(vma, max(vma->vm_start, table));
+	last = linear_page_index(vma, min(vma->vm_end, table + PMD_SIZE)) - 1;
+	start = max(first, min(start, folio->index));
+	end = min(last, max(end, folio_next_index(folio) - 1));
+	folio_put(folio);
+	/* i_size, which the kernel looks at, may be larger */
+	return vmf->pgoff < eof ? filemap_map_pages(vmf, start, min(end, eof - 1)) : 0;
 }
 
 KMK_INODE_OP(map_pages, cramfs_map_pages);
@@ -850,59 +1222,138 @@ KMK_INODE_OP(map_pages, cramfs_map_pages);
 static const struct vm_operations_struct cramfs_vm_operations = {
 	.fault		= cramfs_fault,
 	.map_pages	= kmk_op(map_pages, cramfs_map_pages),
-	.page_mkwrite	= cramfs_page_mkwrite,
 };
 
 static int cramfs_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	file_accessed(file);
+	if (vma->vm_flags & VM_SHARED)
+		WRITE_ONCE(CRAMFS_I(file_inode(file))->mapped, true);
 	vma->vm_ops = &cramfs_vm_operations;
 	return 0;
 }
 
-/*
- * There is nowhere to write to, but there are the times: what a map has written
- * counts by now at the latest, and the next write to the same page counts anew.
- */
-static int cramfs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
-{
-	struct address_space *mapping = file->f_mapping;
-	unsigned long index = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
-	struct folio *folio;
-	bool written = false;
+/* Operations that the kernel calls by itself */
 
-	filemap_invalidate_lock(mapping);
-	while (xa_find(&mapping->i_pages, &index, last, MARK_MAPPED)) {
-		unmark_page(mapping, index, MARK_MAPPED);
-		folio = find_folio(mapping, index);
-		if (!folio)
-			continue;
-		folio_lock(folio);
-		if (folio->mapping == mapping && folio_mkclean(folio))
-			written = true;
-		folio_unlock(folio);
-		folio_put(folio);
-		cond_resched();
+/*
+ * uprobes, readahead(2) and khugepaged insert folios of their own, clean and not
+ * charged, and have them read in. On an error the folio must not stay.
+ */
+static int cramfs_read_folio(struct file *file, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	bool reserved = folio_test_dirty(folio);	/* by an fallocate() under way */
+	long pages = folio_nr_pages(folio);
+	int err = 0;
+
+	/* the last reference may be the mapping's */
+	folio_get(folio);
+	if (!cramfs_may_stay(inode, folio))
+		err = -EIO;
+	else if (!reserved && !cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages))
+		err = -ENOSPC;
+	if (!err && !reserved) {
+		cramfs_zero_folio(folio);
+		folio_set_dirty(folio);
+		cramfs_account(inode, pages);
+	} else if (!reserved) {
+		cramfs_remove_folio(inode, folio);
 	}
-	filemap_invalidate_unlock(mapping);
-	return written ? file_update_time(file) : 0;
+	if (!err)
+		folio_mark_uptodate(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
 }
 
-const struct address_space_operations cramfs_aops = {
+/*
+ * Since Linux 6.12 migration copies a folio before it freezes the references to it: a
+ * store in between would be lost. The file lock keeps writers out; the folio lock,
+ * held here, comes behind it elsewhere.
+ */
+static int cramfs_migrate_folio(struct address_space *mapping, struct folio *dst,
+				struct folio *src, enum migrate_mode mode)
+{
+	int ret = -EAGAIN;
+
+	if (inode_trylock_shared(mapping->host)) {
+		ret = filemap_migrate_folio(mapping, dst, src, mode);
+		inode_unlock_shared(mapping->host);
+	}
+	return ret;
+}
+
+/* Memory failure took the page: it leaves the file, which remembers that. */
+static int cramfs_error_remove_folio(struct address_space *mapping, struct folio *folio)
+{
+	struct inode *inode = mapping->host;
+	struct super_block *sb = inode->i_sb;
+	int err;
+
+	/* the mount may end, and then the inode, once the page is gone */
+	if (!atomic_inc_not_zero(&sb->s_active))
+		return -EBUSY;
+	err = xa_err(xa_store(&CRAMFS_I(inode)->lost, folio->index, xa_mk_value(0), GFP_KERNEL));
+	if (err)
+		goto put_super;
+	/* if the inode is going already, that uncharges all */
+	inode = igrab(inode);
+	err = generic_error_remove_folio(mapping, folio);
+	if (inode) {
+		cramfs_account(inode, 0);
+		iput(inode);
+	}
+put_super:
+	deactivate_super(sb);
+	return err;
+}
+
+KMK_INODE_OP(read_folio, cramfs_read_folio);
+KMK_INODE_OP(migrate_folio, cramfs_migrate_folio);
+KMK_INODE_OP(error_remove_folio, cramfs_error_remove_folio);
+
+static const struct address_space_operations cramfs_aops = {
+	.read_folio	= kmk_op(read_folio, cramfs_read_folio),
 	.dirty_folio	= noop_dirty_folio,
-	.migrate_folio	= filemap_migrate_folio,
+	.migrate_folio	= kmk_op(migrate_folio, cramfs_migrate_folio),
+	.error_remove_folio = kmk_op(error_remove_folio, cramfs_error_remove_folio),
 	.direct_IO	= noop_direct_IO,	/* O_DIRECT is taken, and is no different */
 };
 
-const struct file_operations cramfs_file_operations = {
+KMK_INODE_OP(fileattr_ioctl, cramfs_fileattr);
+
+static const struct file_operations cramfs_file_operations = {
 	.llseek		= cramfs_llseek,
 	.read_iter	= cramfs_read_iter,
 	.write_iter	= cramfs_write_iter,
 	.mmap		= cramfs_mmap,
 	.get_unmapped_area = thp_get_unmapped_area,
-	.fsync		= cramfs_fsync,
-	.splice_read	= copy_splice_read,
+	.fsync		= noop_fsync,
+	.splice_read	= cramfs_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.fallocate	= cramfs_fallocate,
+	.unlocked_ioctl	= kmk_op(fileattr_ioctl, cramfs_fileattr),
+	.compat_ioctl	= compat_ptr_ioctl,
 	.setlease	= generic_setlease,
 };
+
+/* A new regular file, which is empty. */
+void cramfs_init_file(struct inode *inode)
+{
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+
+	inode->i_fop = &cramfs_file_operations;
+	inode->i_mapping->a_ops = &cramfs_aops;
+	mapping_set_unevictable(inode->i_mapping);
+	/* a large folio is copied in one piece, so it has to be mapped as one */
+	if (CRAMFS_SB(inode->i_sb)->large_folios && !IS_ENABLED(CONFIG_HIGHMEM))
+		mapping_set_large_folios(inode->i_mapping);
+	/* no setuid bit, no capabilities: until then, no write and no truncate has to look */
+	inode_has_no_xattr(inode);
+	atomic64_set(&ci->eof, 0);
+	ci->shrinks = 0;
+	ci->mapped = false;
+	ci->tail = NULL;
+	ci->charged = 0;
+	xa_init(&ci->lost);
+}

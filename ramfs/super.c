@@ -18,6 +18,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
+#include <linux/uuid.h>
 
 #include <kmk/version.h>
 
@@ -31,40 +32,6 @@ static char *fstype = "cramfs";
 module_param(fstype, charp, 0444);
 MODULE_PARM_DESC(fstype, "name of the file system type (default cramfs)");
 
-/* Limits */
-
-static void limit_init(struct cramfs_limit *limit, s64 max)
-{
-	limit->max = max;
-	atomic64_set(&limit->left, max);
-}
-
-/*
- * Lower the limit to @max, unless more is in use; a higher @max changes nothing. This and
- * limit_grow() are for cramfs_reconfigure() only, which runs under s_umount.
- */
-static bool __must_check limit_shrink(struct cramfs_limit *limit, s64 max)
-{
-	s64 left;
-
-	if (max < limit->max) {
-		if (!cramfs_reduce(limit, limit->max - max, &left))
-			return false;
-		WRITE_ONCE(limit->max, max);
-	}
-	return true;
-}
-
-static void limit_grow(struct cramfs_limit *limit, s64 max)
-{
-	s64 more = max - limit->max;
-
-	if (more > 0) {
-		WRITE_ONCE(limit->max, max);
-		cramfs_give(limit, more);
-	}
-}
-
 /* Options */
 
 enum cramfs_param {
@@ -72,7 +39,13 @@ enum cramfs_param {
 	OPT_UID,
 	OPT_GID,
 	OPT_SIZE,
+	OPT_NR_BLOCKS,
 	OPT_NR_INODES,
+	OPT_INODE32,
+	OPT_INODE64,
+	OPT_NOSWAP,
+	OPT_HUGE,
+	OPT_MPOL,
 	OPT_DEBUG,
 };
 
@@ -81,16 +54,25 @@ static const struct fs_parameter_spec cramfs_parameters[] = {
 	fsparam_u32("uid",		OPT_UID),
 	fsparam_u32("gid",		OPT_GID),
 	fsparam_string("size",		OPT_SIZE),
+	fsparam_string("nr_blocks",	OPT_NR_BLOCKS),
 	fsparam_string("nr_inodes",	OPT_NR_INODES),
+	/* tmpfs's */
+	fsparam_flag("inode32",		OPT_INODE32),
+	fsparam_flag("inode64",		OPT_INODE64),
+	fsparam_flag("noswap",		OPT_NOSWAP),
+	fsparam_string("huge",		OPT_HUGE),
+	fsparam_string("mpol",		OPT_MPOL),
 	fsparam_flag("debug",		OPT_DEBUG),
 	{}
 };
 
-/* A decimal number with an optional suffix k, m or g; and '%', if @whole is what 100 % are. */
-static bool parse_amount(const char *text, u64 whole, u64 *amount)
+/* A decimal number with an optional suffix: 1024 to the power of its place; '%' is of @whole. */
+static bool cramfs_parse_amount(const char *text, u64 whole, u64 *amount)
 {
+	static const char suffixes[] = "kmgtpe";
 	size_t digits = strspn(text, "0123456789");
-	unsigned int shift = 0;
+	const char *suffix;
+	unsigned int shift;
 	char number[24];
 	u64 n;
 
@@ -107,25 +89,16 @@ static bool parse_amount(const char *text, u64 whole, u64 *amount)
 		*amount = round_down(div_u64(n, 100), PAGE_SIZE);
 		return true;
 	}
-	switch (tolower(*text)) {
-	case '\0':
-		*amount = n;
-		return true;
-	case 'k':
-		shift = 10;
-		break;
-	case 'm':
-		shift = 20;
-		break;
-	case 'g':
-		shift = 30;
-		break;
-	default:
-		return false;
+	if (*text) {
+		suffix = strchr(suffixes, tolower(*text));
+		if (!suffix || text[1])
+			return false;
+		shift = 10 * (suffix - suffixes + 1);
+		if (n > U64_MAX >> shift)
+			return false;
+		n <<= shift;
 	}
-	if (text[1] || n > U64_MAX >> shift)
-		return false;
-	*amount = n << shift;
+	*amount = n;
 	return true;
 }
 
@@ -133,41 +106,60 @@ static bool parse_amount(const char *text, u64 whole, u64 *amount)
  * Without a log of its own, which fsopen(2) makes, a mount writes to the kernel's;
  * and a user namespace is to be had by anybody.
  */
-static bool may_tell(const struct fs_context *fc)
+static bool cramfs_may_tell(const struct fs_context *fc)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
 
 	return fc->log.log || fc->user_ns == &init_user_ns || __ratelimit(&limit);
 }
 
-#define refuse(fc, fmt, ...)	(may_tell(fc) ? invalfc(fc, fmt, ## __VA_ARGS__) : -EINVAL)
+#define refuse(fc, fmt, ...)							\
+	(cramfs_may_tell(fc) ? invalfc(fc, fmt, ## __VA_ARGS__) : -EINVAL)
 
-static int parse_size(struct fs_context *fc, const char *text, s64 *pages)
+static int cramfs_parse_size(struct fs_context *fc, const char *text, s64 *pages)
 {
 	u64 ram = (u64)totalram_pages() << PAGE_SHIFT;
 	u64 bytes;
 
-	if (!parse_amount(text, ram, &bytes) || bytes > S64_MAX - PAGE_SIZE)
-		return refuse(fc, "size=%s: not a size (a number, with k, m, g or %%)", text);
+	if (!cramfs_parse_amount(text, ram, &bytes) || bytes > round_down((u64)S64_MAX, PAGE_SIZE))
+		return refuse(fc, "size=%s: not a size (a number, with k, m, g, t, p, e or %%)",
+			      text);
 	*pages = bytes ? DIV_ROUND_UP_ULL(bytes, PAGE_SIZE) : CRAMFS_UNLIMITED;
 	return 0;
 }
 
-static int parse_inodes(struct fs_context *fc, const char *text, s64 *inodes)
+static int cramfs_parse_count(struct fs_context *fc, const struct fs_parameter *param, u64 max,
+			      s64 *count)
 {
 	u64 n;
 
-	if (!parse_amount(text, 0, &n) || n >= CRAMFS_UNLIMITED)
-		return refuse(fc, "nr_inodes=%s: not a number (with k, m or g)", text);
-	*inodes = n ?: CRAMFS_UNLIMITED;
+	if (!cramfs_parse_amount(param->string, 0, &n) || n > max)
+		return refuse(fc, "%s=%s: not a number (with k, m, g, t, p or e)", param->key,
+			      param->string);
+	*count = n ?: CRAMFS_UNLIMITED;
 	return 0;
 }
 
+static int cramfs_require_value(struct fs_context *fc, const struct fs_parameter *param,
+				const char *value)
+{
+	if (strcmp(param->string, value))
+		return refuse(fc, "%s=%s: not supported, only %s=%s", param->key, param->string,
+			      param->key, value);
+	return 0;
+}
+
+/* Some kernels' inode numbers have no more, so inode32 is the default there. */
+#define CRAMFS_ONLY_INO32	(sizeof_field(struct inode, i_ino) < sizeof(u64))
+
+/* After an option that is refused fsconfig(2) may go on, so it changes nothing. */
 static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct cramfs_options *options = fc->fs_private;
 	struct fs_parse_result result;
-	int opt, err = 0;
+	kuid_t uid;
+	kgid_t gid;
+	int opt, err;
 
 	opt = fs_parse(fc, cramfs_parameters, param, &result);
 	if (opt < 0)
@@ -180,36 +172,53 @@ static int cramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		options->mode = result.uint_32;
 		break;
 	case OPT_UID:
-		options->uid = make_kuid(current_user_ns(), result.uint_32);
-		if (!kuid_has_mapping(fc->user_ns, options->uid))
+		uid = make_kuid(current_user_ns(), result.uint_32);
+		if (!kuid_has_mapping(fc->user_ns, uid))
 			return refuse(fc, "uid=%u: no such user in this user namespace",
 				       result.uint_32);
+		options->uid = uid;
 		break;
 	case OPT_GID:
-		options->gid = make_kgid(current_user_ns(), result.uint_32);
-		if (!kgid_has_mapping(fc->user_ns, options->gid))
+		gid = make_kgid(current_user_ns(), result.uint_32);
+		if (!kgid_has_mapping(fc->user_ns, gid))
 			return refuse(fc, "gid=%u: no such group in this user namespace",
 				       result.uint_32);
+		options->gid = gid;
 		break;
 	case OPT_SIZE:
-		err = parse_size(fc, param->string, &options->pages);
-		break;
+		return cramfs_parse_size(fc, param->string, &options->pages);
+	case OPT_NR_BLOCKS:
+		return cramfs_parse_count(fc, param, S64_MAX / PAGE_SIZE, &options->pages);
 	case OPT_NR_INODES:
-		err = parse_inodes(fc, param->string, &options->inodes);
+		return cramfs_parse_count(fc, param, CRAMFS_UNLIMITED - 1, &options->inodes);
+	case OPT_INODE32:
+		options->ino32 = true;
 		break;
+	case OPT_INODE64:
+		if (CRAMFS_ONLY_INO32)
+			return refuse(fc, "inode64: inode numbers of this kernel have 32 bits");
+		options->ino32 = false;
+		break;
+	case OPT_NOSWAP:	/* it never swaps */
+		break;
+	case OPT_HUGE:
+		err = cramfs_require_value(fc, param, "never");
+		if (err)
+			return err;
+		options->large_folios = false;
+		break;
+	case OPT_MPOL:
+		return cramfs_require_value(fc, param, "default");
 	case OPT_DEBUG:
 		if (fc->user_ns != &init_user_ns)
 			return refuse(fc, "debug is not for mounts in a user namespace");
 		options->debug = true;
 		break;
 	}
-	if (err)
-		return err;
-	__set_bit(opt, &options->given);
 	return 0;
 }
 
-static void default_options(struct cramfs_options *options)
+static void cramfs_default_options(struct cramfs_options *options)
 {
 	unsigned long ram = totalram_pages();
 
@@ -218,6 +227,8 @@ static void default_options(struct cramfs_options *options)
 	options->mode = CRAMFS_DEFAULT_MODE;
 	options->pages = ram / 2;
 	options->inodes = min(ram - totalhigh_pages(), ram / 2);
+	options->large_folios = true;
+	options->ino32 = CRAMFS_ONLY_INO32;
 }
 
 static int cramfs_show_options(struct seq_file *m, struct dentry *root)
@@ -240,6 +251,10 @@ static int cramfs_show_options(struct seq_file *m, struct dentry *root)
 		seq_printf(m, ",uid=%u", from_kuid_munged(seq_user_ns(m), is->uid));
 	if (!gid_eq(is->gid, was->gid))
 		seq_printf(m, ",gid=%u", from_kgid_munged(seq_user_ns(m), is->gid));
+	if (is->ino32 != was->ino32)
+		seq_puts(m, ",inode32");
+	if (!is->large_folios)
+		seq_puts(m, ",huge=never");
 	if (is->debug)
 		seq_puts(m, ",debug");
 	return 0;
@@ -259,12 +274,12 @@ static int cramfs_statfs(struct dentry *dentry, struct kstatfs *st)
 	/* without a limit, all zero: neither total nor free has a value */
 	if (pages != CRAMFS_UNLIMITED) {
 		st->f_blocks = pages;
-		st->f_bfree = clamp(atomic64_read(&csb->pages.left), 0LL, pages);
+		st->f_bfree = pages - min(pages, cramfs_used(&csb->pages));
 		st->f_bavail = st->f_bfree;
 	}
 	if (inodes != CRAMFS_UNLIMITED) {
 		st->f_files = inodes;
-		st->f_ffree = clamp(atomic64_read(&csb->inodes.left), 0LL, inodes);
+		st->f_ffree = inodes - min(inodes, cramfs_used(&csb->inodes));
 	}
 	return 0;
 }
@@ -283,15 +298,21 @@ static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	const struct cramfs_options *options = fc->fs_private;
 	struct cramfs_sb *csb;
 	struct inode *root;
+	uuid_t uuid;
 
 	csb = kzalloc(sizeof(*csb), GFP_KERNEL);
 	if (!csb)
 		return -ENOMEM;
 	sb->s_fs_info = csb;
 	csb->options = *options;
-	default_options(&csb->defaults);
-	limit_init(&csb->pages, options->pages);
-	limit_init(&csb->inodes, options->inodes);
+	cramfs_default_options(&csb->defaults);
+	csb->ino32 = options->ino32;
+	csb->large_folios = options->large_folios;
+	csb->cpus = alloc_percpu_gfp(struct cramfs_cpu, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!csb->cpus)
+		return -ENOMEM;
+	cramfs_init_limit(&csb->pages, options->pages, &csb->cpus->pages);
+	cramfs_init_limit(&csb->inodes, options->inodes, &csb->cpus->inodes);
 	csb->generation = get_random_u32();
 	if (options->debug)
 		cramfs_debug_mount(sb);
@@ -307,6 +328,8 @@ static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_export_op = &cramfs_export_operations;
 	sb->s_xattr = cramfs_xattr_handlers;
 	sb->s_flags |= SB_NOSEC;
+	uuid_gen(&uuid);
+	super_set_uuid(sb, uuid.b, sizeof(uuid));
 	if (IS_ENABLED(CONFIG_FS_POSIX_ACL))
 		sb->s_flags |= SB_POSIXACL;
 
@@ -319,12 +342,17 @@ static int cramfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	return sb->s_root ? 0 : -ENOMEM;
 }
 
-static bool is_block_device(const char *name)
+/* Whether @name is that of an MTD device ("mtd0", "mtd:name") or the path of a block device. */
+static bool cramfs_is_device(const char *name)
 {
 	struct path path;
 	bool is;
 
-	if (!name || kern_path(name, LOOKUP_FOLLOW, &path))
+	if (!name)
+		return false;
+	if (!strncmp(name, "mtd", 3) && (isdigit(name[3]) || name[3] == ':'))
+		return true;
+	if (kern_path(name, LOOKUP_FOLLOW, &path))
 		return false;
 	is = S_ISBLK(d_backing_inode(path.dentry)->i_mode);
 	path_put(&path);
@@ -333,8 +361,8 @@ static bool is_block_device(const char *name)
 
 static int cramfs_get_tree(struct fs_context *fc)
 {
-	if (is_block_device(fc->source))
-		return refuse(fc, "%s is a block device, and this %s keeps its files in RAM; "
+	if (cramfs_is_device(fc->source))
+		return refuse(fc, "%s is a storage device, and this %s keeps its files in RAM; "
 			      "for the compressed read-only cramfs, unload " KBUILD_MODNAME,
 			       fc->source, fc->fs_type->name);
 	return get_tree_nodev(fc, cramfs_fill_super);
@@ -347,30 +375,30 @@ static int cramfs_reconfigure(struct fs_context *fc)
 	const struct cramfs_options *new = fc->fs_private;
 	struct cramfs_sb *csb = CRAMFS_SB(fc->root->d_sb);
 	const struct cramfs_options *old = &csb->options;
-	s64 pages = csb->pages.max, inodes = csb->inodes.max;
-	s64 new_pages = test_bit(OPT_SIZE, &new->given) ? new->pages : pages;
-	s64 new_inodes = test_bit(OPT_NR_INODES, &new->given) ? new->inodes : inodes;
+	const struct cramfs_limit *refused;
 
 	lockdep_assert_held_write(&fc->root->d_sb->s_umount);
-	if (test_bit(OPT_MODE, &new->given) && new->mode != old->mode)
+	if (new->mode != old->mode)
 		return refuse(fc, "mode= cannot change in a remount; use chmod");
-	if (test_bit(OPT_UID, &new->given) && !uid_eq(new->uid, old->uid))
+	if (!uid_eq(new->uid, old->uid))
 		return refuse(fc, "uid= cannot change in a remount; use chown");
-	if (test_bit(OPT_GID, &new->given) && !gid_eq(new->gid, old->gid))
+	if (!gid_eq(new->gid, old->gid))
 		return refuse(fc, "gid= cannot change in a remount; use chgrp");
-	if (new->debug && !old->debug)
+	if (new->ino32 != old->ino32)
+		return refuse(fc, "inode32 and inode64 cannot change in a remount");
+	if (new->large_folios != old->large_folios)
+		return refuse(fc, "huge= cannot change in a remount");
+	if (new->debug != old->debug)
 		return refuse(fc, "debug cannot be turned on in a remount");
 
-	if (!limit_shrink(&csb->pages, new_pages))
+	refused = cramfs_change_limits(csb, new->pages ?: csb->pages.max,
+				       new->inodes ?: csb->inodes.max);
+	if (refused == &csb->pages)
 		return refuse(fc, "size= is below the %lld KiB in use",
 			       cramfs_used(&csb->pages) << (PAGE_SHIFT - 10));
-	if (!limit_shrink(&csb->inodes, new_inodes)) {
-		limit_grow(&csb->pages, pages);
+	if (refused)
 		return refuse(fc, "nr_inodes= is below the %lld in use",
 			       cramfs_used(&csb->inodes));
-	}
-	limit_grow(&csb->pages, new_pages);
-	limit_grow(&csb->inodes, new_inodes);
 	return 0;
 }
 
@@ -393,9 +421,18 @@ static int cramfs_init_fs_context(struct fs_context *fc)
 	options = kzalloc(sizeof(*options), GFP_KERNEL);
 	if (!options)
 		return -ENOMEM;
-	default_options(options);
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
+		*options = CRAMFS_SB(fc->root->d_sb)->options;
+		/* no change, unless they are given */
+		options->pages = 0;
+		options->inodes = 0;
+	} else {
+		cramfs_default_options(options);
+	}
 	fc->fs_private = options;
 	fc->ops = &cramfs_context_operations;
+	/* not in fill_super: a remount takes this flag from the context */
+	fc->sb_flags |= SB_I_VERSION;
 	return 0;
 }
 
@@ -407,6 +444,8 @@ static void cramfs_kill_sb(struct super_block *sb)
 	if (csb)
 		cramfs_debug_umount(csb);
 	kmk_kill_persistent_super(sb);
+	if (csb)
+		free_percpu(csb->cpus);
 	kfree(csb);
 }
 
@@ -416,11 +455,11 @@ static struct file_system_type cramfs_type = {
 	.init_fs_context = cramfs_init_fs_context,
 	.parameters	= cramfs_parameters,
 	.kill_sb	= cramfs_kill_sb,
-	.fs_flags	= FS_USERNS_MOUNT | FS_ALLOW_IDMAP,
+	.fs_flags	= FS_USERNS_MOUNT | FS_ALLOW_IDMAP | FS_MGTIME,
 };
 
 /* The kernel itself takes any name, and stops with a BUG at one that has a dot. */
-static bool valid_type_name(const char *name)
+static bool cramfs_valid_type_name(const char *name)
 {
 	size_t i;
 
@@ -434,7 +473,7 @@ static int __init cramfs_init(void)
 {
 	int err;
 
-	if (!valid_type_name(fstype)) {
+	if (!cramfs_valid_type_name(fstype)) {
 		pr_err("fstype= wants 1 to 31 letters, digits, '_' or '-'\n");
 		return -EINVAL;
 	}

@@ -2,128 +2,167 @@
 /*
  * kmk_ramfs: extended attributes and security labels. See cramfs.h.
  *
- * Each inode has a list of attributes that never change: setting one puts a new
- * one in its place. Writers hold the inode's i_rwsem, or have an inode that
- * nobody else knows yet; readers hold nothing but RCU. What they take is charged
- * to the size of the mount in whole pages per inode.
+ * Each inode has a tree of attributes, sorted by name. An attribute is never
+ * modified: setting one replaces it. A writer holds i_rwsem, unless the inode is
+ * new and nobody else knows it, and changes the tree under i_lock; a reader holds
+ * i_lock. CRAMFS_MAX_XATTRS bounds how long listxattr() holds it.
+ *
+ * The bytes of all attributes of an inode, ACLs included, are charged to the size
+ * of the mount, rounded up to whole pages.
  */
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
-#include <linux/rculist.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/xattr.h>
 
 #include "cramfs.h"
 
+/* Attributes of an inode; with the largest values their bytes still fit into 32 bits. */
+#define CRAMFS_MAX_XATTRS	16384
+
 struct cramfs_xattr {
-	struct hlist_node node;
-	struct rcu_head rcu;
-	const char *name;	/* whole, behind the value */
-	size_t size;
-	char value[];
+	struct rb_node node;
+	u32 name_size;		/* including the NUL */
+	u32 size;
+	char name[];		/* the full name; the value follows it */
 };
 
-/* What an attribute is charged with. */
-static size_t xattr_cost(const struct cramfs_xattr *xattr)
+static char *cramfs_xattr_value(struct cramfs_xattr *xattr)
 {
-	return sizeof(*xattr) + xattr->size + strlen(xattr->name) + 1;
+	return xattr->name + xattr->name_size;
+}
+
+/* The bytes that an attribute, or none, is charged with. */
+static size_t cramfs_xattr_cost(const struct cramfs_xattr *xattr)
+{
+	return xattr ? sizeof(*xattr) + xattr->name_size + xattr->size : 0;
 }
 
 /*
- * Change what the attributes of @inode cost by @delta bytes; -ENOSPC when the
- * file system has no page left for them.
+ * Charge @delta more bytes to the attributes of @inode, fewer if it is negative.
+ * Returns -ENOSPC if that takes more pages than the mount has left.
  */
 int cramfs_charge_xattr(struct inode *inode, ssize_t delta)
 {
 	struct cramfs_inode *ci = CRAMFS_I(inode);
 	struct cramfs_limit *pages = &CRAMFS_SB(inode->i_sb)->pages;
-	size_t bytes = ci->xattr_bytes + delta;
+	u32 bytes = ci->xattr_bytes + delta;
 	long more = (long)DIV_ROUND_UP(bytes, PAGE_SIZE) -
 		    (long)DIV_ROUND_UP(ci->xattr_bytes, PAGE_SIZE);
 
 	cramfs_assert_changeable(inode);
-	if (more > 0 && !cramfs_take(pages, more))
+	if (more > 0 && !cramfs_charge(pages, more))
 		return -ENOSPC;
 	if (more < 0)
-		cramfs_give(pages, -more);
+		cramfs_uncharge(pages, -more);
 	ci->xattr_bytes = bytes;
 	/* getattr reads it without the lock */
 	WRITE_ONCE(inode->i_blocks, inode->i_blocks + more * (long)CRAMFS_SECTORS_PER_PAGE);
 	return 0;
 }
 
-/* A new attribute; the name is @prefix and @name together. */
-static struct cramfs_xattr *new_xattr(const char *prefix, const char *name, const void *value,
-				      size_t size)
+/* The full name is @prefix and @name together. */
+static struct cramfs_xattr *cramfs_new_xattr(const char *prefix, const char *name,
+					     const void *value, size_t size)
 {
 	size_t prefix_size = strlen(prefix), name_size = strlen(name) + 1;
 	struct cramfs_xattr *xattr;
-	char *whole;
 
-	/* the VFS lets no more through than 64 KiB of value and 255 bytes of name */
-	xattr = kvmalloc(sizeof(*xattr) + size + prefix_size + name_size, GFP_KERNEL_ACCOUNT);
+	/* the VFS limits the value to 64 KiB and the name to 255 bytes */
+	xattr = kvmalloc(sizeof(*xattr) + prefix_size + name_size + size, GFP_KERNEL_ACCOUNT);
 	if (!xattr)
 		return NULL;
+	xattr->name_size = prefix_size + name_size;
 	xattr->size = size;
-	memcpy(xattr->value, value, size);
-	whole = xattr->value + size;
-	memcpy(whole, prefix, prefix_size);
-	memcpy(whole + prefix_size, name, name_size);
-	xattr->name = whole;
+	memcpy(xattr->name, prefix, prefix_size);
+	memcpy(xattr->name + prefix_size, name, name_size);
+	memcpy(cramfs_xattr_value(xattr), value, size);
 	return xattr;
 }
 
-static struct cramfs_xattr *find_xattr(const struct inode *inode, const char *prefix,
-				       const char *name)
+/*
+ * The link of the tree that leads to the attribute with the full name @name, or the
+ * empty one where it belongs, below @parent.
+ */
+static struct rb_node **cramfs_find_xattr(struct inode *inode, const char *name,
+					  struct rb_node **parent)
 {
-	size_t prefix_size = strlen(prefix);
-	struct cramfs_xattr *xattr;
+	struct rb_node **link = &CRAMFS_I(inode)->xattrs.rb_node;
+	int order;
 
-	hlist_for_each_entry_rcu(xattr, &CRAMFS_I(inode)->xattrs, node,
-				 lockdep_is_held(&inode->i_rwsem))
-		if (!strncmp(xattr->name, prefix, prefix_size) &&
-		    !strcmp(xattr->name + prefix_size, name))
-			return xattr;
-	return NULL;
+	*parent = NULL;
+	while (*link) {
+		order = strcmp(name, rb_entry(*link, struct cramfs_xattr, node)->name);
+		if (!order)
+			break;
+		*parent = *link;
+		link = order < 0 ? &(*link)->rb_left : &(*link)->rb_right;
+	}
+	return link;
+}
+
+/* xattr_full_name() without its strlen(): see CRAMFS_XATTR_HANDLER(). */
+static const char *cramfs_full_name(const struct xattr_handler *handler, const char *name)
+{
+	return name - handler->flags;
 }
 
 static int cramfs_xattr_get(const struct xattr_handler *handler, struct dentry *dentry,
 			    struct inode *inode, const char *name, void *buffer, size_t size)
 {
 	struct cramfs_xattr *xattr;
+	struct rb_node *parent;
 	int ret = -ENODATA;
 
-	rcu_read_lock();
-	xattr = find_xattr(inode, handler->prefix, name);
+	/* the VFS asks most files for security.capability, and few have attributes */
+	if (!READ_ONCE(CRAMFS_I(inode)->nr_xattrs))
+		return ret;
+	name = cramfs_full_name(handler, name);
+	spin_lock(&inode->i_lock);
+	xattr = rb_entry_safe(*cramfs_find_xattr(inode, name, &parent), struct cramfs_xattr, node);
 	if (xattr) {
 		ret = xattr->size;
 		if (buffer && size < xattr->size)
 			ret = -ERANGE;
 		else if (buffer)
-			memcpy(buffer, xattr->value, xattr->size);
+			memcpy(buffer, cramfs_xattr_value(xattr), xattr->size);
 	}
-	rcu_read_unlock();
+	spin_unlock(&inode->i_lock);
 	return ret;
 }
 
-static int replace_xattr(struct inode *inode, struct cramfs_xattr *old, struct cramfs_xattr *new)
+/* Replace what @link, found below @parent, leads to: either that or @new may be NULL. */
+static int cramfs_replace_xattr(struct inode *inode, struct rb_node *parent,
+				struct rb_node **link, struct cramfs_xattr *new)
 {
-	ssize_t delta = (new ? xattr_cost(new) : 0) - (old ? xattr_cost(old) : 0);
-	int err = cramfs_charge_xattr(inode, delta);
+	struct cramfs_xattr *old = rb_entry_safe(*link, struct cramfs_xattr, node);
+	struct cramfs_inode *ci = CRAMFS_I(inode);
+	int err;
 
+	if (!old && ci->nr_xattrs == CRAMFS_MAX_XATTRS)
+		return -ENOSPC;
+	err = cramfs_charge_xattr(inode, cramfs_xattr_cost(new) - cramfs_xattr_cost(old));
 	if (err)
 		return err;
-	if (old && new)
-		hlist_replace_rcu(&old->node, &new->node);
-	else if (new)
-		hlist_add_head_rcu(&new->node, &CRAMFS_I(inode)->xattrs);
-	else if (old)
-		hlist_del_rcu(&old->node);
-	if (old)
-		kvfree_rcu(old, rcu);
+	/* cramfs_xattr_get() reads it without the lock */
+	WRITE_ONCE(ci->nr_xattrs, ci->nr_xattrs + !!new - !!old);
+	spin_lock(&inode->i_lock);
+	if (!new) {
+		rb_erase(&old->node, &ci->xattrs);
+	} else if (old) {
+		rb_replace_node(&old->node, &new->node, &ci->xattrs);
+	} else {
+		rb_link_node(&new->node, parent, link);
+		rb_insert_color(&new->node, &ci->xattrs);
+	}
+	spin_unlock(&inode->i_lock);
+	kvfree(old);
 	return 0;
 }
 
@@ -132,137 +171,142 @@ static int cramfs_xattr_set(const struct xattr_handler *handler, struct mnt_idma
 			    struct dentry *dentry, struct inode *inode, const char *name,
 			    const void *value, size_t size, int flags)
 {
-	struct cramfs_xattr *old, *new = NULL;
+	struct cramfs_xattr *new = NULL;
+	struct rb_node *parent, **link;
 	int err;
 
 	cramfs_assert_changeable(inode);
-	old = find_xattr(inode, handler->prefix, name);
-	if (old && (flags & XATTR_CREATE))
+	link = cramfs_find_xattr(inode, cramfs_full_name(handler, name), &parent);
+	if (*link && (flags & XATTR_CREATE))
 		return -EEXIST;
-	if (!old && ((flags & XATTR_REPLACE) || !value))
+	if (!*link && ((flags & XATTR_REPLACE) || !value))
 		return -ENODATA;
 	if (value) {
-		new = new_xattr(handler->prefix, name, value, size);
+		new = cramfs_new_xattr(handler->prefix, name, value, size);
 		if (!new)
 			return -ENOMEM;
 	}
-	err = replace_xattr(inode, old, new);
+	err = cramfs_replace_xattr(inode, parent, link, new);
 	if (err) {
 		kvfree(new);
 		return err;
 	}
-	inode_set_ctime_current(inode);
+	cramfs_touch(inode);
 	return 0;
 }
 
 KMK_INODE_OP(xattr_set, cramfs_xattr_set);
 
-static const struct xattr_handler user_handler = {
-	.prefix = XATTR_USER_PREFIX,
-	.get = cramfs_xattr_get,
-	.set = kmk_op(xattr_set, cramfs_xattr_set),
-};
+#define CRAMFS_XATTR_HANDLER(class)			\
+	{							\
+		.prefix = (class),				\
+		.flags = sizeof(class) - 1,			\
+		.get = cramfs_xattr_get,			\
+		.set = kmk_op(xattr_set, cramfs_xattr_set),	\
+	}
 
-static const struct xattr_handler trusted_handler = {
-	.prefix = XATTR_TRUSTED_PREFIX,
-	.get = cramfs_xattr_get,
-	.set = kmk_op(xattr_set, cramfs_xattr_set),
-};
-
-static const struct xattr_handler security_handler = {
-	.prefix = XATTR_SECURITY_PREFIX,
-	.get = cramfs_xattr_get,
-	.set = kmk_op(xattr_set, cramfs_xattr_set),
-};
+static const struct xattr_handler cramfs_security_handler =
+	CRAMFS_XATTR_HANDLER(XATTR_SECURITY_PREFIX);
+static const struct xattr_handler cramfs_trusted_handler =
+	CRAMFS_XATTR_HANDLER(XATTR_TRUSTED_PREFIX);
+static const struct xattr_handler cramfs_user_handler =
+	CRAMFS_XATTR_HANDLER(XATTR_USER_PREFIX);
 
 const struct xattr_handler *cramfs_xattr_handlers[] = {
 	KMK_POSIX_ACL_XATTR_HANDLERS
-	&user_handler,
-	&trusted_handler,
-	&security_handler,
+	&cramfs_security_handler,
+	&cramfs_trusted_handler,
+	&cramfs_user_handler,
 	NULL
 };
 
-/* Add @name to the list, which may have no buffer: then only its size counts. */
-static int list_name(const char *name, char **buffer, size_t *left, ssize_t *total)
+/* Append @name, which takes @name_size bytes; without a buffer only count them. */
+static int cramfs_list_name(const char *name, size_t name_size, char **buffer, size_t *left,
+			    ssize_t *total)
 {
-	size_t size = strlen(name) + 1;
-
-	*total += size;
+	*total += name_size;
 	if (!*buffer)
 		return 0;
-	if (*left < size)
+	if (*left < name_size)
 		return -ERANGE;
-	memcpy(*buffer, name, size);
-	*buffer += size;
-	*left -= size;
+	memcpy(*buffer, name, name_size);
+	*buffer += name_size;
+	*left -= name_size;
 	return 0;
 }
 
 ssize_t cramfs_listxattr(struct dentry *dentry, char *buffer, size_t size)
 {
 	struct inode *inode = d_inode(dentry);
-	bool trusted = capable(CAP_SYS_ADMIN);
 	struct cramfs_xattr *xattr;
+	struct rb_node *node;
 	ssize_t total = 0;
+	bool trusted;
 	int err = 0;
 
 	if (cramfs_has_acl(inode, ACL_TYPE_ACCESS))
-		err = list_name(XATTR_NAME_POSIX_ACL_ACCESS, &buffer, &size, &total);
+		err = cramfs_list_name(XATTR_NAME_POSIX_ACL_ACCESS,
+				       sizeof(XATTR_NAME_POSIX_ACL_ACCESS), &buffer, &size,
+				       &total);
 	if (!err && cramfs_has_acl(inode, ACL_TYPE_DEFAULT))
-		err = list_name(XATTR_NAME_POSIX_ACL_DEFAULT, &buffer, &size, &total);
+		err = cramfs_list_name(XATTR_NAME_POSIX_ACL_DEFAULT,
+				       sizeof(XATTR_NAME_POSIX_ACL_DEFAULT), &buffer, &size,
+				       &total);
 
-	rcu_read_lock();
-	hlist_for_each_entry_rcu(xattr, &CRAMFS_I(inode)->xattrs, node) {
-		if (err)
-			break;
-		/* trusted ones are not even named to others */
-		if (!trusted && !strncmp(xattr->name, XATTR_TRUSTED_PREFIX,
-					 XATTR_TRUSTED_PREFIX_LEN))
-			continue;
-		err = list_name(xattr->name, &buffer, &size, &total);
+	trusted = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+	spin_lock(&inode->i_lock);
+	for (node = rb_first(&CRAMFS_I(inode)->xattrs); node && !err; node = rb_next(node)) {
+		xattr = rb_entry(node, struct cramfs_xattr, node);
+		/* hide even the names of trusted ones from others */
+		if (trusted || strncmp(xattr->name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
+			err = cramfs_list_name(xattr->name, xattr->name_size, &buffer, &size,
+					       &total);
 	}
-	rcu_read_unlock();
+	spin_unlock(&inode->i_lock);
 	return err ?: total;
 }
 
-static noinline int add_label(struct inode *inode, const struct xattr *label)
+static noinline int cramfs_add_label(struct inode *inode, const struct xattr *label)
 {
+	struct rb_node *parent, **link;
 	struct cramfs_xattr *new;
 	int err;
 
-	new = new_xattr(XATTR_SECURITY_PREFIX, label->name, label->value, label->value_len);
+	new = cramfs_new_xattr(XATTR_SECURITY_PREFIX, label->name, label->value,
+			       label->value_len);
 	if (!new)
 		return -ENOMEM;
-	err = replace_xattr(inode, NULL, new);
+	link = cramfs_find_xattr(inode, new->name, &parent);
+	err = cramfs_replace_xattr(inode, parent, link, new);
 	if (err)
 		kvfree(new);
 	return err;
 }
 
-/* The labels that the security modules want on a new inode. */
-static int add_labels(struct inode *inode, const struct xattr *labels, void *data)
+/* The labels that the security modules give to a new inode. */
+static int cramfs_add_labels(struct inode *inode, const struct xattr *labels, void *data)
 {
 	int err = 0;
 
 	for (; labels->name && !err; labels++)
-		err = add_label(inode, labels);
+		err = cramfs_add_label(inode, labels);
 	return err;
 }
 
 int cramfs_init_security(struct inode *inode, struct inode *dir, const struct qstr *name)
 {
-	int err = security_inode_init_security(inode, dir, name, add_labels, NULL);
+	int err = security_inode_init_security(inode, dir, name, cramfs_add_labels, NULL);
 
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
-/* For an inode that is being evicted: nobody can look any more. */
+/* At eviction of @inode, when there are no readers left. */
 void cramfs_free_xattrs(struct inode *inode)
 {
-	struct cramfs_xattr *xattr;
-	struct hlist_node *next;
+	struct cramfs_xattr *xattr, *next;
 
-	hlist_for_each_entry_safe(xattr, next, &CRAMFS_I(inode)->xattrs, node)
+	rbtree_postorder_for_each_entry_safe(xattr, next, &CRAMFS_I(inode)->xattrs, node) {
 		kvfree(xattr);
+		cond_resched();
+	}
 }
