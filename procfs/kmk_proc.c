@@ -2,45 +2,43 @@
 /*
  * kmk_proc - a short list of text entries in /proc/rust_proc
  *
- * What it is: each line that root writes becomes an entry, the newest
- * max_entries of them are kept, and anybody reads them, one a line.
+ * Each line that an administrator writes becomes an entry. The newest
+ * max_entries of them are kept, and everybody can read them, one a line.
  *
- * Data: all entries of one write make one record, which is escaped once, when
- * it is written, and never changes afterwards. The log is the list of records.
- * A pass of a reader goes over a snapshot: an array of references to records.
- * Readers share the snapshot as long as the log does not change, so that an
- * open file costs next to nothing, however much the log holds.
+ * Data: the log is an array of max_entries slots, allocated at load; a new
+ * entry overwrites the oldest. Entries are stored as written, and escaped when
+ * they are copied for a reader. An open file has a copy of what the pass under
+ * way shows, which is charged to the reader, and the line that its writers have
+ * not ended yet.
  *
- * Locks: log_lock guards the log and the snapshot of its present state. It is
- * never held while user memory is touched or memory is allocated, so a reader
- * waits for a writer no longer than it takes to link a record. A reader's own
- * lock serialises the calls on one open file, as seq_file's does. It is taken
- * before log_lock. poll() takes neither.
+ * Locks: log_lock guards the log and the unfinished lines. It is never held
+ * while user memory is touched or memory is allocated. The lock of an open file
+ * serialises its reads, and is held while user memory is touched: a reader that
+ * stalls there delays only readers of the same open file. It is taken before
+ * log_lock. poll() takes neither.
  *
  * Context: process context only.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/ctype.h>
-#include <linux/delay.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
-#include <linux/nls.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/printk.h>
 #include <linux/proc_fs.h>
-#include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <linux/user_namespace.h>
 #include <linux/wait.h>
 
 #include <kmk/compat.h>
@@ -51,6 +49,7 @@
 #define WRITE_MAX	(64 * 1024)	/* bytes of a write */
 #define ENTRIES_MAX	10000
 #define ESCAPED		4		/* bytes that one byte becomes: \xHH */
+#define NEWS		(EPOLLIN | EPOLLRDNORM | EPOLLPRI)
 
 static unsigned int max_entries = 100;
 module_param(max_entries, uint, 0444);
@@ -60,429 +59,357 @@ static char *greeting = "kmk_proc " KMK_VERSION ": write lines here, read them b
 module_param(greeting, charp, 0444);
 MODULE_PARM_DESC(greeting, "the first line when read, at most 1023 bytes; empty: none");
 
-static DEFINE_MUTEX(log_lock);
-
-/* Entries, escaped, each with its newline. The text never changes. */
-struct record {
-	refcount_t refs;	/* the log's, and one of each snapshot */
-	/* Once the record is in the log: */
-	struct list_head node __guarded_by(&log_lock);
-	u32 lines __guarded_by(&log_lock);	/* that are still in the log */
-	u32 skip __guarded_by(&log_lock);	/* bytes of lines that are not */
-	u32 size;
-	char text[];
-};
-
-struct slice {
-	struct record *record;
-	u32 skip;		/* bytes of the record that are not part of it */
-	u32 end;		/* file offset behind it */
-};
-
-/* What one pass shows. Never changes once readers can see it. */
-struct snapshot {
-	refcount_t refs;	/* log_snapshot's, and one of each reader */
-	unsigned long added;	/* log_added at that moment */
-	u32 room;
-	u32 count;
-	struct slice slices[];
+struct kmk_proc_entry {
+	u16 size;		/* bytes of text, without a newline */
+	u16 shown;		/* bytes that a reader gets: escaped, with a newline */
+	char text[LINE_MAX];
 };
 
 /* An open file. */
-struct reader {
-	struct mutex lock;		/* one call at a time */
-	struct snapshot *snapshot __guarded_by(&lock);	/* of the pass under way */
+struct kmk_proc_file {
+	struct mutex lock;			/* one read at a time */
+	/* The copy that the pass under way shows, NULL between two passes; and its bytes. */
+	char *text __guarded_by(&lock);
+	size_t size __guarded_by(&lock);
+	loff_t start __guarded_by(&lock);	/* file offset of the pass */
+	unsigned long added __guarded_by(&lock);	/* log_added when it began */
 	/* log_added of the last pass read to its end; poll() reads it without the lock */
 	unsigned long seen __guarded_by(&lock);
+	bool polled;				/* poll() told of entries, since the pass began */
+
+	u32 len __guarded_by(&log_lock);	/* of the unfinished line */
+	char line[] __guarded_by(&log_lock);	/* LINE_MAX bytes, if open for writing */
 };
 
-/* oldest first */
-static struct list_head log_records __guarded_by(&log_lock) = LIST_HEAD_INIT(log_records);
-static u32 log_nr_records __guarded_by(&log_lock);
-static u32 log_nr_lines __guarded_by(&log_lock);
-/* lines, since the module was loaded; poll() reads it without the lock */
+static DEFINE_MUTEX(log_lock);
+static struct kmk_proc_entry *log_entries __guarded_by(&log_lock);	/* max_entries slots */
+static u32 log_next __guarded_by(&log_lock);	/* the slot of the next entry */
+static u32 log_kept __guarded_by(&log_lock);	/* slots in use */
+/* entries since the module was loaded; poll() reads it without the lock */
 static unsigned long log_added __guarded_by(&log_lock);
-static struct snapshot *log_snapshot __guarded_by(&log_lock);	/* of the present state, or NULL */
-static struct record *log_greeting;	/* or NULL; set once */
+static struct kmk_proc_entry log_greeting;	/* set once; of size 0 if there is none */
 
 static DECLARE_WAIT_QUEUE_HEAD(log_wait);
-static bool log_gone;			/* the module is being unloaded */
-
-static struct record *record_alloc(size_t size)
-{
-	struct record *record;
-
-	record = kvmalloc(struct_size(record, text, size), GFP_KERNEL_ACCOUNT);
-	if (!record)
-		return NULL;
-	refcount_set(&record->refs, 1);
-	record->lines = 0;
-	record->skip = 0;
-	record->size = size;
-	return record;
-}
-
-static void record_put(struct record *record)
-{
-	if (refcount_dec_and_test(&record->refs))
-		kvfree(record);
-}
-
-static void snapshot_put(struct snapshot *snapshot)
-{
-	u32 i;
-
-	if (!snapshot || !refcount_dec_and_test(&snapshot->refs))
-		return;
-	for (i = 0; i < snapshot->count; i++)
-		record_put(snapshot->slices[i].record);
-	kvfree(snapshot);
-}
-
-static u32 snapshot_size(const struct snapshot *snapshot)
-{
-	return snapshot->count ? snapshot->slices[snapshot->count - 1].end : 0;
-}
-
-static void snapshot_add(struct snapshot *snapshot, struct record *record, u32 skip)
-	__must_hold(&log_lock)
-{
-	u32 start = snapshot_size(snapshot);
-	struct slice *slice = &snapshot->slices[snapshot->count++];
-
-	lockdep_assert_held(&log_lock);
-	refcount_inc(&record->refs);
-	slice->record = record;
-	slice->skip = skip;
-	slice->end = start + record->size - skip;
-}
-
-static void snapshot_fill(struct snapshot *snapshot)
-	__must_hold(&log_lock)
-{
-	struct record *record;
-
-	lockdep_assert_held(&log_lock);
-	refcount_set(&snapshot->refs, 1);
-	snapshot->added = log_added;
-	snapshot->count = 0;
-	if (log_greeting)
-		snapshot_add(snapshot, log_greeting, 0);
-	list_for_each_entry(record, &log_records, node)
-		snapshot_add(snapshot, record, record->skip);
-}
-
-/* The log as it is now, or NULL without memory. */
-static struct snapshot *snapshot_get(void)
-{
-	struct snapshot *spare = NULL, *snapshot;
-	u32 need;
-
-	for (;;) {
-		mutex_lock(&log_lock);
-		need = log_nr_records + 1;	/* and the greeting */
-		if (!log_snapshot && spare && spare->room >= need) {
-			snapshot_fill(spare);
-			log_snapshot = spare;
-			spare = NULL;
-		}
-		snapshot = log_snapshot;
-		if (snapshot)
-			refcount_inc(&snapshot->refs);
-		mutex_unlock(&log_lock);
-
-		kvfree(spare);
-		if (snapshot)
-			return snapshot;
-		/* Allocate without the lock, and look again. */
-		need += 8;	/* records that writers may add meanwhile */
-		spare = kvmalloc(struct_size(spare, slices, need), GFP_KERNEL_ACCOUNT);
-		if (!spare)
-			return NULL;
-		spare->room = need;
-	}
-}
-
-/* The slice that holds offset @pos, which is below the snapshot's size. */
-static const struct slice *snapshot_find(const struct snapshot *snapshot, u32 pos)
-{
-	u32 low = 0, high = snapshot->count - 1;
-
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-
-		if (snapshot->slices[middle].end <= pos)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return &snapshot->slices[low];
-}
-
-/* Drop lines that are too many, oldest first; whole records go to @dropped. */
-static void log_trim(struct list_head *dropped)
-	__must_hold(&log_lock)
-{
-	lockdep_assert_held(&log_lock);
-	while (log_nr_lines > max_entries) {
-		u32 excess = log_nr_lines - max_entries;
-		struct record *oldest;
-
-		oldest = list_first_entry(&log_records, struct record, node);
-		if (oldest->lines <= excess) {
-			list_move_tail(&oldest->node, dropped);
-			log_nr_records--;
-			log_nr_lines -= oldest->lines;
-		} else {
-			char *end = memchr(oldest->text + oldest->skip, '\n',
-					   oldest->size - oldest->skip);
-
-			oldest->skip = end + 1 - oldest->text;
-			oldest->lines--;
-			log_nr_lines--;
-		}
-	}
-}
-
-static void log_append(struct record *new)
-{
-	struct record *record, *next;
-	struct snapshot *stale;
-	LIST_HEAD(dropped);
-
-	mutex_lock(&log_lock);
-	list_add_tail(&new->node, &log_records);
-	log_nr_records++;
-	log_nr_lines += new->lines;
-	WRITE_ONCE(log_added, log_added + new->lines);
-	log_trim(&dropped);
-	stale = log_snapshot;
-	log_snapshot = NULL;
-	mutex_unlock(&log_lock);
-
-	wake_up_interruptible_poll(&log_wait, EPOLLIN | EPOLLRDNORM | EPOLLPRI);
-	snapshot_put(stale);
-	list_for_each_entry_safe(record, next, &dropped, node)
-		record_put(record);
-}
 
 /* Printable ASCII but for the backslash, which begins an escape. */
-static bool plain(u8 c)
+static bool kmk_proc_plain(u8 c)
 {
 	return c >= ' ' && c < 0x7f && c != '\\';
 }
 
 /* The same of each byte of a word: a condition that fails sets a top bit. */
-static bool all_plain(unsigned long w)
+static bool kmk_proc_all_plain(unsigned long w)
 {
 	return !((w | (w - REPEAT_BYTE(' ')) | (w + REPEAT_BYTE(1)) |
 		  ((w ^ REPEAT_BYTE('\\')) - REPEAT_BYTE(1))) & REPEAT_BYTE(0x80));
 }
 
 /*
- * Bytes at @text that may be shown as they are: plain ones, or one UTF-8
- * character that is not a control (U+0080 to U+009F drive terminals too).
- * 0: the first byte must be escaped.
+ * How many bytes of @text a reader gets as they are: plain ones, or one character
+ * beyond ASCII. 0 if the first byte must be escaped, as that of what is not UTF-8,
+ * and of a character that drives a terminal, begins another line, or changes the
+ * direction of text.
  */
-static size_t printable(const u8 *text, size_t len)
+static size_t kmk_proc_printable(const u8 *text, size_t len)
 {
+	size_t size = 0, i;
 	unsigned long word;
-	unicode_t c;
-	size_t n = 0;
-	int bytes;
+	u32 c;
 
-	for (; len - n >= sizeof(word); n += sizeof(word)) {
-		memcpy(&word, text + n, sizeof(word));
-		if (!all_plain(word))
+	for (; len - size >= sizeof(word); size += sizeof(word)) {
+		memcpy(&word, text + size, sizeof(word));
+		if (!kmk_proc_all_plain(word))
 			break;
 	}
-	while (n < len && plain(text[n]))
-		n++;
-	if (n || isascii(text[0]))
-		return n;
-	bytes = utf8_to_utf32(text, len, &c);
-	return bytes > 0 && c >= 0xa0 ? bytes : 0;
-}
-
-/*
- * Write the first bytes of @text to @*to, so that they stay on their line:
- * what is printable, or else one byte as \xHH. Returns how many they are.
- */
-static size_t escape(char **to, const char *text, size_t len)
-{
-	size_t n = printable(text, len);
-
-	if (n) {
-		memcpy(*to, text, n);
-		*to += n;
-		return n;
+	while (size < len && kmk_proc_plain(text[size]))
+		size++;
+	c = text[0];
+	if (size || c < 0x80)
+		return size;
+	/* No character begins with 0x80 to 0xc1 or 0xf5 to 0xff. */
+	size = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+	if (!size || size > len)
+		return 0;
+	c &= 0x7f >> size;
+	for (i = 1; i < size; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (text[i] & 0x3f);
 	}
-	*(*to)++ = '\\';
-	*(*to)++ = 'x';
-	*to = hex_byte_pack(*to, *text);
-	return 1;
+	/* Encodings longer than the shortest, and what is beyond Unicode. */
+	if ((size == 3 && c < 0x800) || (size == 4 && c < 0x10000) || c > 0x10ffff)
+		return 0;
+	switch (c) {
+	case 0x0080 ... 0x009f:		/* controls */
+	case 0x061c:			/* marks of direction */
+	case 0x200e ... 0x200f:
+	case 0x2028 ... 0x2029:		/* separators of lines and of paragraphs */
+	case 0x202a ... 0x202e:		/* embeddings and overrides of direction */
+	case 0x2066 ... 0x2069:		/* isolates of direction */
+	case 0xd800 ... 0xdfff:		/* halves of UTF-16 pairs */
+		return 0;
+	}
+	return size;
 }
 
-/*
- * Write the non-empty lines of @text to @to as entries; the last byte of @text
- * is a newline. Counts them in @lines and returns the end, or NULL when a line
- * is too long.
- */
-static char *render(char *to, const char *text, size_t len, u32 *lines)
+static void kmk_proc_set(struct kmk_proc_entry *entry, const char *text, size_t len)
 {
-	const char *end = text + len, *line = text;
+	size_t shown = 1, at, n;
 
-	*lines = 0;
-	while (text < end) {
-		if (*text != '\n') {
-			text += escape(&to, text, end - text);
-			if (text - line > LINE_MAX)
-				return NULL;
-		} else {
-			if (text > line) {
-				*to++ = '\n';
-				++*lines;
+	for (at = 0; at < len; at += n ?: 1) {
+		n = kmk_proc_printable(text + at, len - at);
+		shown += n ?: ESCAPED;
+	}
+	memcpy(entry->text, text, len);
+	entry->size = len;
+	entry->shown = shown;
+}
+
+/* Write @entry to @to as a reader gets it; returns the end. */
+static char *kmk_proc_show(char *to, const struct kmk_proc_entry *entry)
+{
+	size_t at, n;
+
+	if (entry->shown == entry->size + 1) {
+		memcpy(to, entry->text, entry->size);
+		to += entry->size;
+	} else {
+		for (at = 0; at < entry->size; at += n) {
+			n = kmk_proc_printable(entry->text + at, entry->size - at);
+			if (n) {
+				memcpy(to, entry->text + at, n);
+				to += n;
+			} else {
+				*to++ = '\\';
+				*to++ = 'x';
+				to = hex_byte_pack(to, entry->text[at]);
+				n = 1;
 			}
-			line = ++text;
 		}
 	}
+	*to++ = '\n';
 	return to;
+}
+
+static struct kmk_proc_entry *kmk_proc_newest(u32 nth)
+	__must_hold(&log_lock)
+{
+	return &log_entries[(log_next + max_entries - nth) % max_entries];
+}
+
+/* The unfinished line ends; true if it became an entry, false if it was empty. */
+static bool kmk_proc_end_line(struct kmk_proc_file *pf)
+	__must_hold(&log_lock)
+{
+	if (!pf->len)
+		return false;
+	kmk_proc_set(&log_entries[log_next], pf->line, pf->len);
+	pf->len = 0;
+	log_next = (log_next + 1) % max_entries;
+	log_kept = min(log_kept + 1, max_entries);
+	WRITE_ONCE(log_added, log_added + 1);
+	return true;
+}
+
+/* Whether a line of @text is too long; @size bytes of the first line came before. */
+static bool kmk_proc_too_long(const char *text, size_t len, size_t size)
+{
+	size_t i;
+
+	if (size + len <= LINE_MAX)
+		return false;
+	for (i = 0; i < len && size <= LINE_MAX; i++)
+		size = text[i] == '\n' ? 0 : size + 1;
+	return size > LINE_MAX;
+}
+
+/* Add what @text has, or, if a line is too long, nothing, and drop the unfinished line. */
+static int kmk_proc_append(struct kmk_proc_file *pf, const char *text, size_t len)
+{
+	const char *end = text + len, *newline;
+	bool added = false;
+	size_t size;
+
+	mutex_lock(&log_lock);
+	if (kmk_proc_too_long(text, len, pf->len)) {
+		pf->len = 0;
+		mutex_unlock(&log_lock);
+		return -EMSGSIZE;
+	}
+	for (; text < end; text += size + 1) {
+		newline = memchr(text, '\n', end - text);
+		size = (newline ?: end) - text;
+		memcpy(pf->line + pf->len, text, size);
+		pf->len += size;
+		if (newline)
+			added |= kmk_proc_end_line(pf);
+	}
+	mutex_unlock(&log_lock);
+
+	if (added)
+		wake_up_interruptible_poll(&log_wait, NEWS);
+	return 0;
 }
 
 static ssize_t kmk_proc_write(struct file *file, const char __user *from,
 			      size_t len, loff_t *pos)
 {
-	struct record *record;
-	char *text, *entries, *end;
-	ssize_t ret;
-	u32 lines;
+	char *text;
+	int err;
 
+	/* The file's mode lets root of a container open it, but the log is the machine's. */
+	if (!file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (len > WRITE_MAX)
 		return -E2BIG;
-
-	/* The text as written and, in case the last line lacks it, a newline; its entries. */
-	text = kvmalloc((len + 1) + (ESCAPED * len + 1), GFP_KERNEL);
-	if (!text)
-		return -ENOMEM;
-	ret = -EFAULT;
-	if (copy_from_user(text, from, len))
-		goto free_text;
-	text[len] = '\n';
-	entries = text + len + 1;
-	ret = -EMSGSIZE;
-	end = render(entries, text, len + 1, &lines);
-	if (!end)
-		goto free_text;
-	ret = len;
-	if (!lines)
-		goto free_text;
-
-	record = record_alloc(end - entries);
-	if (!record) {
-		ret = -ENOMEM;
-		goto free_text;
-	}
-	record->lines = lines;
-	memcpy(record->text, entries, record->size);
-	log_append(record);
-free_text:
+	text = vmemdup_user(from, len);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	err = kmk_proc_append(file->private_data, text, len);
 	kvfree(text);
-	return ret;
+	return err ?: len;
 }
 
-/* Reading from the beginning, and only that, begins a new pass. */
-static int reader_begin(struct reader *reader, loff_t pos)
-	__must_hold(&reader->lock)
+/*
+ * Copy the entries that were added since the last pass, or, from the beginning
+ * of the file, the greeting and all entries.
+ */
+static int kmk_proc_begin_pass(struct kmk_proc_file *pf)
+	__must_hold(&pf->lock)
 {
-	struct snapshot *snapshot;
+	size_t size, room = 0;
+	char *text = NULL, *to;
+	u32 count, i;
 
-	lockdep_assert_held(&reader->lock);
-	if (pos && reader->snapshot)
-		return 0;
-	snapshot = snapshot_get();
-	if (!snapshot)
-		return -ENOMEM;
-	snapshot_put(reader->snapshot);
-	reader->snapshot = snapshot;
+	lockdep_assert_held(&pf->lock);
+	for (;;) {
+		mutex_lock(&log_lock);
+		count = pf->start ? min(log_added - pf->seen, (unsigned long)log_kept) : log_kept;
+		size = pf->start ? 0 : log_greeting.shown;
+		for (i = count; i; i--)
+			size += kmk_proc_newest(i)->shown;
+		if (size <= room)
+			break;
+		mutex_unlock(&log_lock);
+		/* Allocate without the lock, and look again: writers may have added more. */
+		kvfree(text);
+		text = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		if (!text)
+			return -ENOMEM;
+		room = size;
+	}
+	to = text;
+	if (!pf->start && log_greeting.size)
+		to = kmk_proc_show(to, &log_greeting);
+	for (i = count; i; i--) {
+		to = kmk_proc_show(to, kmk_proc_newest(i));
+		cond_resched();
+	}
+	pf->added = log_added;
+	mutex_unlock(&log_lock);
+
+	pf->text = text;
+	pf->size = size;
+	WRITE_ONCE(pf->polled, false);
 	return 0;
 }
 
-/* Copy what @to has room for, from @*pos on; bytes, or -EFAULT if none. */
-static ssize_t reader_copy(const struct snapshot *snapshot, loff_t *pos, struct iov_iter *to)
+static void kmk_proc_end_pass(struct kmk_proc_file *pf)
+	__must_hold(&pf->lock)
 {
-	u32 size = snapshot_size(snapshot);
-	const struct slice *slice;
-	size_t done = 0;
-
-	if (*pos >= size)
-		return 0;
-	slice = snapshot_find(snapshot, *pos);
-	while (*pos < size && iov_iter_count(to)) {
-		const struct record *record = slice->record;
-		size_t left = slice->end - *pos;
-		size_t want = min(left, iov_iter_count(to));
-		size_t n = copy_to_iter(record->text + record->size - left, want, to);
-
-		*pos += n;
-		done += n;
-		if (n < want)
-			return done ?: -EFAULT;
-		slice++;
-	}
-	return done;
+	lockdep_assert_held(&pf->lock);
+	kvfree(pf->text);
+	pf->text = NULL;
+	pf->start += pf->size;
+	pf->size = 0;
+	WRITE_ONCE(pf->seen, pf->added);
 }
 
 static ssize_t kmk_proc_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct reader *reader = iocb->ki_filp->private_data;
-	ssize_t ret;
+	struct kmk_proc_file *pf = iocb->ki_filp->private_data;
+	ssize_t ret = 0;
+	loff_t left;
 
-	mutex_lock(&reader->lock);
-	ret = reader_begin(reader, iocb->ki_pos);
-	if (ret)
-		goto unlock;
-	ret = reader_copy(reader->snapshot, &iocb->ki_pos, to);
-	if (iocb->ki_pos >= snapshot_size(reader->snapshot))
-		WRITE_ONCE(reader->seen, reader->snapshot->added);
+	if (!iov_iter_count(to))
+		return 0;
+	if (mutex_lock_interruptible(&pf->lock))
+		return -ERESTARTSYS;
+	if (!iocb->ki_pos || iocb->ki_pos < pf->start) {
+		/* From before what is at hand: a pass over the whole list begins. */
+		kmk_proc_end_pass(pf);
+		pf->start = 0;
+		WRITE_ONCE(pf->seen, 0);
+	} else if (iocb->ki_pos == pf->start + pf->size && READ_ONCE(pf->polled)) {
+		/* The end, but poll() has told that there is more: no read of 0 bytes between. */
+		kmk_proc_end_pass(pf);
+	}
+	if (!pf->text) {
+		ret = kmk_proc_begin_pass(pf);
+		if (ret)
+			goto unlock;
+	}
+	left = pf->start + pf->size - iocb->ki_pos;
+	if (left > 0) {
+		ret = copy_to_iter(pf->text + pf->size - left, left, to);
+		iocb->ki_pos += ret;
+		if (ret == left)
+			WRITE_ONCE(pf->seen, pf->added);
+		else if (!ret)
+			ret = -EFAULT;
+	} else if (!left) {
+		kmk_proc_end_pass(pf);
+	}
 unlock:
-	mutex_unlock(&reader->lock);
+	mutex_unlock(&pf->lock);
 	return ret;
 }
 
 static __poll_t kmk_proc_poll(struct file *file, poll_table *wait)
 {
-	struct reader *reader = file->private_data;
+	struct kmk_proc_file *pf = file->private_data;
 	__poll_t mask = EPOLLOUT | EPOLLWRNORM;	/* a write never waits for room */
 
-	/* Once log_gone is set nobody joins the queue, and every wait ends. */
-	if (!READ_ONCE(log_gone))
-		poll_wait(file, &log_wait, wait);
-	if (READ_ONCE(log_gone))
-		return EPOLLIN | EPOLLRDNORM | EPOLLPRI | EPOLLERR | EPOLLHUP;
-	if (READ_ONCE(log_added) != READ_ONCE(reader->seen))
-		mask |= EPOLLIN | EPOLLRDNORM | EPOLLPRI;
+	poll_wait(file, &log_wait, wait);
+	if (READ_ONCE(log_added) != READ_ONCE(pf->seen)) {
+		WRITE_ONCE(pf->polled, true);
+		mask |= NEWS;
+	}
 	return mask;
 }
 
 static int kmk_proc_open(struct inode *inode, struct file *file)
 {
-	struct reader *reader;
+	size_t room = file->f_mode & FMODE_WRITE ? LINE_MAX : 0;
+	struct kmk_proc_file *pf;
 
-	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
-	if (!reader)
+	pf = kzalloc(struct_size(pf, line, room), GFP_KERNEL_ACCOUNT);
+	if (!pf)
 		return -ENOMEM;
-	mutex_init(&reader->lock);
-	file->private_data = reader;
+	/*
+	 * A module that pins itself is usually too late: it may be gone before it
+	 * gets here, and go before it returns from module_put(). Not so in these two
+	 * operations: remove_proc_entry(), in kmk_proc_exit(), waits for both.
+	 */
+	if (!try_module_get(THIS_MODULE)) {
+		kfree(pf);
+		return -ENODEV;
+	}
+	mutex_init(&pf->lock);
+	file->private_data = pf;
 	return 0;
 }
 
 static int kmk_proc_release(struct inode *inode, struct file *file)
 {
-	struct reader *reader = file->private_data;
+	struct kmk_proc_file *pf = file->private_data;
 
-	snapshot_put(reader->snapshot);
-	mutex_destroy(&reader->lock);
-	kfree(reader);
+	if (file->f_mode & FMODE_WRITE)
+		kmk_proc_append(pf, "\n", 1);	/* ends a line that is unfinished */
+	kvfree(pf->text);
+	mutex_destroy(&pf->lock);
+	kfree(pf);
+	module_put(THIS_MODULE);
 	return 0;
 }
 
@@ -491,106 +418,43 @@ static const struct proc_ops kmk_proc_ops = {
 	.proc_release	= kmk_proc_release,
 	.proc_read_iter	= kmk_proc_read_iter,
 	.proc_write	= kmk_proc_write,
-	.proc_lseek	= no_seek_end_llseek,
+	/* SEEK_END counts from the size, 0: programs that append seek there first. */
+	.proc_lseek	= default_llseek,
 	.proc_poll	= kmk_proc_poll,
 };
 
-/*
- * Nothing pins a module that has a /proc entry, so a poller may still be in
- * log_wait. At POLLFREE epoll, aio and io_uring leave by themselves; poll and
- * select do when they have been woken and have looked, which log_gone makes
- * end their wait whatever event they wait for.
- */
-static void evict_pollers(void)
-{
-	bool empty;
-
-	for (;;) {
-		__wake_up(&log_wait, TASK_NORMAL, 0,
-			  poll_to_key(EPOLLIN | EPOLLPRI | EPOLLERR | EPOLLHUP | POLLFREE));
-		/* The lock, because the last one to leave may still hold it. */
-		spin_lock_irq(&log_wait.lock);
-		empty = list_empty(&log_wait.head);
-		spin_unlock_irq(&log_wait.lock);
-		if (empty)
-			break;
-		fsleep(1000);
-	}
-}
-
-static int __init greeting_init(void)
-{
-	const char *from = greeting;
-	size_t len = strlen(from);
-	char *to;
-
-	if (!len)
-		return 0;
-	log_greeting = record_alloc(ESCAPED * len + 1);
-	if (!log_greeting)
-		return -ENOMEM;
-	to = log_greeting->text;
-	while (len) {
-		size_t n = escape(&to, from, len);
-
-		from += n;
-		len -= n;
-	}
-	*to++ = '\n';
-	log_greeting->size = to - log_greeting->text;
-	return 0;
-}
-
 static int __init kmk_proc_init(void)
 {
-	int ret;
+	size_t len = strlen(greeting);
 
 	if (!max_entries || max_entries > ENTRIES_MAX) {
 		pr_err("max_entries=%u: give a number from 1 to %u\n", max_entries, ENTRIES_MAX);
 		return -EINVAL;
 	}
-	if (strlen(greeting) > LINE_MAX) {
+	if (len > LINE_MAX) {
 		pr_err("greeting: give at most %u bytes\n", LINE_MAX);
 		return -EINVAL;
 	}
-	ret = greeting_init();
-	if (ret) {
-		pr_err("no memory for the greeting: free some and try again\n");
-		return ret;
+	if (len)
+		kmk_proc_set(&log_greeting, greeting, len);
+	log_entries = kvcalloc(max_entries, sizeof(*log_entries), GFP_KERNEL);
+	if (!log_entries) {
+		pr_err("no memory for %u entries: give a smaller max_entries\n", max_entries);
+		return -ENOMEM;
 	}
 	if (!proc_create(NAME, 0644, NULL, &kmk_proc_ops)) {
 		pr_err("cannot create /proc/" NAME ": is it there already?\n");
-		ret = -ENOMEM;
-		goto put_greeting;
+		kvfree(log_entries);
+		return -ENOMEM;
 	}
 	pr_info("loaded, /proc/" NAME " keeps %u entries\n", max_entries);
 	return 0;
-
-put_greeting:
-	if (log_greeting)
-		record_put(log_greeting);
-	return ret;
 }
 
 static void __exit kmk_proc_exit(void)
 {
-	struct record *record, *next;
-
-	/*
-	 * Pollers are sent away while the entry is still there to be asked,
-	 * and once more after the last call has ended.
-	 */
-	WRITE_ONCE(log_gone, true);
-	evict_pollers();
 	remove_proc_entry(NAME, NULL);
-	evict_pollers();
-	synchronize_rcu();	/* epoll leaves a queue under RCU */
-
-	snapshot_put(log_snapshot);
-	list_for_each_entry_safe(record, next, &log_records, node)
-		record_put(record);
-	if (log_greeting)
-		record_put(log_greeting);
+	kvfree(log_entries);
 	pr_info("unloaded\n");
 }
 
