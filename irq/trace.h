@@ -7,13 +7,11 @@
 
 #include <linux/tracepoint.h>
 
-#include <kmodkit/irq_events.h>
-
-/* One interrupt, counted and queued; called in the context of its handler. */
+/* One interrupt, counted and kept; called in the context of its handler. */
 TRACE_EVENT(kmk_irq_event,
-	TP_PROTO(const struct kmk_irq_event *event),
+	TP_PROTO(u32 irq, u64 seq, u64 data),
 
-	TP_ARGS(event),
+	TP_ARGS(irq, seq, data),
 
 	TP_STRUCT__entry(
 		__field(u64, seq)
@@ -22,9 +20,9 @@ TRACE_EVENT(kmk_irq_event,
 	),
 
 	TP_fast_assign(
-		__entry->seq = event->seq;
-		__entry->data = event->data;
-		__entry->irq = event->irq;
+		__entry->seq = seq;
+		__entry->data = data;
+		__entry->irq = irq;
 	),
 
 	TP_printk("irq=%u seq=%llu data=%llu", __entry->irq,
