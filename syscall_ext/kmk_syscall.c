@@ -9,12 +9,12 @@
  * ioctl is the call: the VFS finds the code, holds the module while a file is
  * open, and answers callers on kernels that do not have it.
  *
- * Data: none that changes once it is loaded, so there is no lock. Each call works on its caller's
- * memory, which may change meanwhile: each decision rests on one copy. What compute_in_place() does
- * not handle, call() fetches again, and judges by that copy alone.
- *
- * Context: process context, from ioctl or from io_uring, which may also call
- * from one of its worker threads.
+ * Data:   none that changes once it is loaded, so there is no lock. Each call works on its
+ *         caller's memory, which may change meanwhile: each decision rests on one fetch.
+ *         struct kmk_syscall_sleeper, a sleep through io_uring: it belongs to its timer while
+ *         that is pending, and then to the task work that the timer leaves behind.
+ * Context: process context, from ioctl or from io_uring, which may also call from one of
+ *         its worker threads; the timer's function runs in interrupt context.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -32,13 +32,16 @@
 #include <linux/overflow.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/sched/rt.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
 #include <kmk/compat.h>
+#include <kmk/mode.h>
 #include <kmk/version.h>
 #include <kmodkit/syscall_ext.h>
 
@@ -53,15 +56,16 @@ static_assert(offsetof(struct custom_syscall_batch, count) == 16);
 static_assert(offsetof(struct custom_syscall_batch, size) == 20);
 static_assert(sizeof(struct custom_syscall_uring) == 16);
 
-static unsigned short mode = 0666;
-module_param(mode, ushort, 0444);
+static umode_t mode = 0666;
+module_param(mode, kmk_mode, 0444);
 MODULE_PARM_DESC(mode, "permissions of /dev/syscall_ext, octal (default 0666)");
 
-/* What compute() and compute_in_place() say of a call that is not for them. */
-#define NOT_COMPUTED 1
+/* kmk_syscall_compute() returns this for an operation that is not for it. */
+#define NOT_COMPUTED	1
 
 /* The operations that neither sleep nor call a function. */
-static __always_inline int compute(u64 operation, u64 parameter1, u64 parameter2, s64 *result)
+static __always_inline int kmk_syscall_compute(u64 operation, u64 parameter1, u64 parameter2,
+					       s64 *result)
 {
 	u64 value;
 
@@ -86,39 +90,31 @@ static __always_inline int compute(u64 operation, u64 parameter1, u64 parameter2
 	return 0;
 }
 
-/* -EINTR with the rest in @rest, and -EAGAIN where @nonblock forbids to sleep. */
-static int sleep_ms(u64 ms, s64 *rest, bool nonblock)
+/*
+ * Fetch the call and compute it; NOT_COMPUTED: the arguments of kmk_syscall_perform()
+ * were fetched. User access is open, so no function may be called here.
+ */
+static __always_inline int kmk_syscall_in_place(struct custom_syscall_data __user *call,
+						u64 *operation, u64 *parameter1)
 {
-	ktime_t end;
-	s64 left;
+	u64 parameter2;
+	s64 result;
+	int ret;
 
-	if (ms > CUSTOM_SYSCALL_SLEEP_MAX)
-		return -EINVAL;
-	*rest = 0;
-	if (!ms)
-		return 0;
-	if (nonblock)
-		return -EAGAIN;
+	unsafe_get_user(*operation, &call->operation, fault);
+	unsafe_get_user(*parameter1, &call->parameter1, fault);
+	unsafe_get_user(parameter2, &call->parameter2, fault);
+	ret = kmk_syscall_compute(*operation, *parameter1, parameter2, &result);
+	if (!ret)
+		unsafe_put_user(result, &call->result, fault);
+	return ret;
 
-	end = ktime_add_ms(ktime_get(), ms);
-	for (;;) {
-		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-		if (signal_pending(current))
-			break;
-		if (!schedule_hrtimeout(&end, HRTIMER_MODE_ABS))
-			return 0;
-	}
-	__set_current_state(TASK_RUNNING);
-
-	left = ktime_to_ns(ktime_sub(end, ktime_get()));
-	if (left <= 0)
-		return 0;
-	*rest = DIV_ROUND_UP_ULL(left, NSEC_PER_MSEC);
-	return -EINTR;
+fault:
+	return -EFAULT;
 }
 
 /* As /proc/uptime has it, in the caller's time namespace. */
-static s64 uptime_ms(void)
+static s64 kmk_syscall_uptime_ms(void)
 {
 	struct timespec64 t;
 
@@ -127,220 +123,404 @@ static s64 uptime_ms(void)
 	return t.tv_sec * MSEC_PER_SEC + t.tv_nsec / NSEC_PER_MSEC;
 }
 
-static int perform(struct custom_syscall_data *data, bool nonblock)
+/* The other operations; a sleep is left to the caller, and its milliseconds are returned. */
+static int kmk_syscall_perform(u64 operation, u64 parameter1, s64 __user *result)
 {
-	int ret = compute(data->operation, data->parameter1, data->parameter2, &data->result);
+	s64 value = 0;
 
-	if (ret != NOT_COMPUTED)
-		return ret;
-
-	switch (data->operation) {
+	switch (operation) {
 	case CUSTOM_SYSCALL_UPTIME:
-		data->result = uptime_ms();
-		return 0;
+		value = kmk_syscall_uptime_ms();
+		break;
 	case CUSTOM_SYSCALL_SLEEP:
-		return sleep_ms(data->parameter1, &data->result, nonblock);
+		if (parameter1 > CUSTOM_SYSCALL_SLEEP_MAX)
+			return -EINVAL;
+		if (parameter1)
+			return parameter1;
+		break;
 	default:
 		return -EINVAL;
 	}
+	return put_user(value, result) ? -EFAULT : 0;
 }
 
-/* A structure of which this module knows @known bytes and a program @size. */
-static int fetch(void *to, size_t known, size_t least, const void __user *from, size_t size)
+/* Make a call of the version that this module knows; more than 0: milliseconds to sleep. */
+static __always_inline int kmk_syscall_call_known(struct custom_syscall_data __user *call)
+{
+	u64 operation, parameter1;
+	int ret;
+
+	if (!user_access_begin(call, sizeof(*call)))
+		return -EFAULT;
+	ret = kmk_syscall_in_place(call, &operation, &parameter1);
+	user_access_end();
+	return ret == NOT_COMPUTED ? kmk_syscall_perform(operation, parameter1, &call->result) :
+				     ret;
+}
+
+static int kmk_syscall_check_size(size_t size, size_t least)
 {
 	if (size < least)
 		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	return copy_struct_from_user(to, known, from, size);
+	return size > CUSTOM_SYSCALL_SIZE_MAX ? -E2BIG : 0;
 }
 
-static int call(struct custom_syscall_data __user *from, size_t size, bool nonblock)
+/* The same of any version, whose structure has @size bytes. */
+static int kmk_syscall_call(struct custom_syscall_data __user *call, size_t size)
 {
-	struct custom_syscall_data data;
-	int ret;
+	int ret = kmk_syscall_check_size(size, sizeof(*call));
 
-	ret = fetch(&data, sizeof(data), CUSTOM_SYSCALL_DATA_SIZE_VER0, from, size);
 	if (ret)
 		return ret;
-	ret = perform(&data, nonblock);
-	if ((!ret || ret == -EINTR) && put_user(data.result, &from->result))
-		return -EFAULT;
-	return ret;
+	/* Fields that this module does not know must be 0. */
+	ret = check_zeroed_user(call + 1, size - sizeof(*call));
+	if (ret <= 0)
+		return ret ? ret : -E2BIG;
+	return kmk_syscall_call_known(call);
 }
 
-/*
- * The hot path: a call of our own version that only computes, made where it
- * lies. User access is open, so nothing may be called here. What faults is left
- * to call(), too, which finds the fault again and reports it.
- */
-static __always_inline int compute_in_place(struct custom_syscall_data __user *call)
+/* The caller's timer slack, as nanosleep(2) takes it. */
+static u64 kmk_syscall_slack(void)
 {
-	u64 operation, parameter1, parameter2;
-	s64 result;
-	int ret;
-
-	unsafe_get_user(operation, &call->operation, fault);
-	unsafe_get_user(parameter1, &call->parameter1, fault);
-	unsafe_get_user(parameter2, &call->parameter2, fault);
-	ret = compute(operation, parameter1, parameter2, &result);
-	if (!ret)
-		unsafe_put_user(result, &call->result, fault);
-	return ret;
-
-fault:
-	return NOT_COMPUTED;
+	return rt_task(current) ? 0 : current->timer_slack_ns;
 }
 
-static int call_ours(struct custom_syscall_data __user *from, bool nonblock)
+static int kmk_syscall_sleep(s64 __user *result, int ms)
 {
-	int ret = NOT_COMPUTED;
+	ktime_t end = ktime_add_ms(ktime_get(), ms);
+	s64 left;
 
-	if (user_access_begin(from, sizeof(*from))) {
-		ret = compute_in_place(from);
-		user_access_end();
-	}
-	return ret == NOT_COMPUTED ? call(from, sizeof(*from), nonblock) : ret;
-}
-
-/* As many calls as can be computed in place, from the first one on: how many. */
-static u32 batch_in_place(struct custom_syscall_data __user *calls, s32 __user *errors,
-			  u32 count, u32 *failed)
-{
-	u32 i = 0, bad = 0;
-
-	if (!user_access_begin(calls, array_size(count, sizeof(*calls))))
-		return 0;
-	for (; i < count; i++) {
-		int error = compute_in_place(&calls[i]);
-
-		if (error == NOT_COMPUTED)
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		if (signal_pending(current))
 			break;
-		if (likely(!error)) {
-			unsafe_put_user(0, &errors[i], fault);
-		} else {
-			unsafe_put_user(error, &errors[i], fault);
-			bad++;
-		}
+		if (!schedule_hrtimeout_range(&end, kmk_syscall_slack(), HRTIMER_MODE_ABS))
+			break;
 	}
-fault:
-	user_access_end();
-	*failed += bad;
-	return i;
+	__set_current_state(TASK_RUNNING);
+
+	left = max(ktime_to_ns(ktime_sub(end, ktime_get())), 0LL);
+	if (put_user(DIV_ROUND_UP_ULL(left, NSEC_PER_MSEC), result))
+		return -EFAULT;
+	return left ? -EINTR : 0;
 }
 
-/*
- * @nonblock: -EAGAIN when a call would sleep. No call before it has had any
- * effect but on its own result, so the whole batch can be made again.
- */
-static int batch(const struct custom_syscall_batch __user *from, size_t size, bool nonblock)
-{
-	struct custom_syscall_batch batch;
+/* Batches */
+
+struct kmk_syscall_batch {
 	void __user *calls;
 	s32 __user *errors;
-	u32 i = 0, failed = 0;
+	u32 size;	/* of a call */
+	u32 count;
+	u32 next;	/* the first call that was not made */
+	u32 failed;
+	bool in_place;
+};
+
+static struct custom_syscall_data __user *kmk_syscall_next(const struct kmk_syscall_batch *batch)
+{
+	return batch->calls + batch->next * batch->size;
+}
+
+static int kmk_syscall_fetch_batch(struct kmk_syscall_batch *batch,
+				   const struct custom_syscall_batch __user *from, size_t size)
+{
+	struct custom_syscall_batch data;
 	int ret;
 
-	ret = fetch(&batch, sizeof(batch), CUSTOM_SYSCALL_BATCH_SIZE_VER0, from, size);
+	ret = kmk_syscall_check_size(size, sizeof(data));
+	if (!ret)
+		ret = copy_struct_from_user(&data, sizeof(data), from, size);
 	if (ret)
 		return ret;
-	if (batch.count > CUSTOM_SYSCALL_BATCH_MAX || batch.size < CUSTOM_SYSCALL_DATA_SIZE_VER0)
+	if (data.count > CUSTOM_SYSCALL_BATCH_MAX)
 		return -EINVAL;
-	if (batch.size > PAGE_SIZE)
-		return -E2BIG;
-	calls = u64_to_user_ptr(batch.calls);
-	errors = u64_to_user_ptr(batch.errors);
-	if (!access_ok(errors, array_size(batch.count, sizeof(*errors))))
+	ret = kmk_syscall_check_size(data.size, CUSTOM_SYSCALL_DATA_SIZE_VER0);
+	if (ret)
+		return ret;
+	*batch = (struct kmk_syscall_batch) {
+		.calls = u64_to_user_ptr(data.calls),
+		.errors = u64_to_user_ptr(data.errors),
+		.size = data.size,
+		.count = data.count,
+	};
+	if (!access_ok(batch->errors, array_size(batch->count, sizeof(*batch->errors))))
 		return -EFAULT;
+	batch->in_place = batch->size == sizeof(struct custom_syscall_data) &&
+			  access_ok(batch->calls, array_size(batch->count, batch->size));
+	return 0;
+}
 
-	ret = 0;
-	while (i < batch.count && ret != -EINTR) {
-		if (batch.size == sizeof(struct custom_syscall_data))
-			i += batch_in_place(calls + i * batch.size, errors + i,
-					    batch.count - i, &failed);
-		if (i == batch.count)
-			break;
-		ret = call(calls + i * batch.size, batch.size, nonblock);
-		if (ret == -EAGAIN)
-			return ret;
-		if (put_user(ret, &errors[i++]))
-			return -EFAULT;
-		if (ret)
+/* Note how the next call ended. */
+static int kmk_syscall_note(struct kmk_syscall_batch *batch, int error)
+{
+	if (put_user(error, &batch->errors[batch->next]))
+		return -EFAULT;
+	batch->next++;
+	batch->failed += !!error;
+	return 0;
+}
+
+/*
+ * Make the calls that can be computed and the first that cannot, whose end is returned and
+ * not noted. With user access opened once, a computed call costs a tenth of a system call.
+ */
+static int kmk_syscall_compute_batch(struct kmk_syscall_batch *batch)
+{
+	struct custom_syscall_data __user *calls = batch->calls;
+	const u32 count = batch->count;
+	s32 __user *errors = batch->errors;
+	u32 i = batch->next, failed = 0;
+	int ret = -EFAULT;
+
+	if (!user_access_begin(calls, array_size(count, sizeof(*calls))))
+		return ret;
+	for (; i < count; i++) {
+		u64 operation, parameter1;
+		int error = kmk_syscall_in_place(&calls[i], &operation, &parameter1);
+
+		if (likely(!error)) {
+			unsafe_put_user(0, &errors[i], end);
+		} else if (error == NOT_COMPUTED) {
+			user_access_end();
+			ret = kmk_syscall_perform(operation, parameter1, &calls[i].result);
+			goto stop;
+		} else {
+			unsafe_put_user(error, &errors[i], end);
 			failed++;
+		}
+	}
+end:	/* if errors[i] cannot be written, kmk_syscall_note() will report it */
+	user_access_end();
+stop:
+	batch->next = i;
+	batch->failed += failed;
+	return ret;
+}
+
+/* Make calls, until the end or a sleep, of which the milliseconds are returned. */
+static int kmk_syscall_run(struct kmk_syscall_batch *batch)
+{
+	int ret;
+
+	while (batch->next < batch->count) {
+		if (batch->in_place) {
+			ret = kmk_syscall_compute_batch(batch);
+			if (batch->next == batch->count)
+				break;
+		} else {
+			ret = kmk_syscall_call(kmk_syscall_next(batch), batch->size);
+		}
+		if (ret > 0)
+			return ret;
+		if (kmk_syscall_note(batch, ret))
+			return -EFAULT;
 		cond_resched();
 	}
-	for (; i < batch.count; i++, failed++)
-		if (put_user(-ECANCELED, &errors[i]))
+	return 0;
+}
+
+/* The ioctls */
+
+static noinline int kmk_syscall_make_batch(const struct custom_syscall_batch __user *from,
+					   size_t size)
+{
+	struct kmk_syscall_batch batch;
+	int ret;
+
+	ret = kmk_syscall_fetch_batch(&batch, from, size);
+	if (ret)
+		return ret;
+	while ((ret = kmk_syscall_run(&batch)) > 0) {
+		ret = kmk_syscall_sleep(&kmk_syscall_next(&batch)->result, ret);
+		if (kmk_syscall_note(&batch, ret))
 			return -EFAULT;
-	return batch.count - failed;
-}
-
-static int command(unsigned int cmd, void __user *argument, bool nonblock)
-{
-	if (likely(cmd == CUSTOM_SYSCALL))
-		return call_ours(argument, nonblock);
-
-	/* A command is known by all but its size, which tells the version. */
-	switch (cmd & ~IOCSIZE_MASK) {
-	case CUSTOM_SYSCALL & ~IOCSIZE_MASK:
-		return call(argument, _IOC_SIZE(cmd), nonblock);
-	case CUSTOM_SYSCALL_BATCH & ~IOCSIZE_MASK:
-		return batch(argument, _IOC_SIZE(cmd), nonblock);
-	default:
-		return -ENOTTY;
+		if (ret != -EINTR)
+			continue;
+		while (batch.next < batch.count)
+			if (kmk_syscall_note(&batch, -ECANCELED))
+				return -EFAULT;
 	}
+	return ret ? ret : batch.count - batch.failed;
 }
 
-static long syscall_ext_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long kmk_syscall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return command(cmd, (void __user *)arg, false);
+	struct custom_syscall_data __user *call = (void __user *)arg;
+	int ret;
+
+	if (likely(cmd == CUSTOM_SYSCALL)) {
+		ret = kmk_syscall_call_known(call);
+	} else {
+		/* All but the size makes the command; the size tells the structure's version. */
+		switch (cmd & ~IOCSIZE_MASK) {
+		case CUSTOM_SYSCALL & ~IOCSIZE_MASK:
+			ret = kmk_syscall_call(call, _IOC_SIZE(cmd));
+			break;
+		case CUSTOM_SYSCALL_BATCH & ~IOCSIZE_MASK:
+			return kmk_syscall_make_batch((void __user *)arg, _IOC_SIZE(cmd));
+		default:
+			return -ENOTTY;
+		}
+	}
+	return ret > 0 ? kmk_syscall_sleep(&call->result, ret) : ret;
 }
 
 #ifdef KMK_HAVE_URING_CMD
-static int syscall_ext_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+/* io_uring */
+
+struct kmk_syscall_sleeper {
+	struct hrtimer timer;
+	struct io_uring_cmd *ioucmd;
+	struct custom_syscall_data __user *call;	/* that sleeps */
+	struct kmk_syscall_batch batch;		/* that the call is in, if count is not 0 */
+};
+
+/* For kmk_syscall_cancel() to find it. */
+struct kmk_syscall_pdu {
+	struct kmk_syscall_sleeper *sleeper;
+};
+
+static void kmk_syscall_start_timer(struct kmk_syscall_sleeper *sleeper, int ms)
 {
-	const struct custom_syscall_uring *uring = kmk_uring_cmd_payload(ioucmd);
-	u64 argument = READ_ONCE(uring->argument);
+	hrtimer_start_range_ns(&sleeper->timer, ms_to_ktime(ms), kmk_syscall_slack(),
+			       HRTIMER_MODE_REL);
+	/* From here on, the sleeper may be freed. */
+}
+
+/* The sleep is over: in the context of the task that asked for it. */
+static void kmk_syscall_slept(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct kmk_syscall_sleeper *sleeper =
+		io_uring_cmd_to_pdu(ioucmd, struct kmk_syscall_pdu)->sleeper;
+	struct kmk_syscall_batch *batch = &sleeper->batch;
 	int ret;
 
+	if (current->flags & (PF_EXITING | PF_KTHREAD)) {
+		/* The task is gone, and its memory is not here. */
+		ret = -ECANCELED;
+	} else {
+		ret = put_user(0, &sleeper->call->result) ? -EFAULT : 0;
+		if (batch->count)
+			ret = kmk_syscall_note(batch, ret) ? -EFAULT : kmk_syscall_run(batch);
+		if (ret > 0 && kmk_uring_cmd_abandoned(ioucmd))
+			ret = -ECANCELED;
+	}
+	if (ret > 0) {
+		sleeper->call = kmk_syscall_next(batch);
+		kmk_syscall_start_timer(sleeper, ret);
+		return;
+	}
+	if (!ret)
+		ret = batch->count - batch->failed;
+	/* The timer's function may not have returned yet. */
+	hrtimer_cancel(&sleeper->timer);
+	/* Until the command is done, it can be cancelled. */
+	io_uring_cmd_done(ioucmd, ret, issue_flags);
+	kfree(sleeper);
+}
+
+KMK_URING_TASK_WORK(kmk_syscall_slept);
+
+static enum hrtimer_restart kmk_syscall_timer(struct hrtimer *timer)
+{
+	struct kmk_syscall_sleeper *sleeper = container_of(timer, struct kmk_syscall_sleeper,
+							   timer);
+
+	io_uring_cmd_complete_in_task(sleeper->ioucmd, kmk_uring_task_work(kmk_syscall_slept));
+	return HRTIMER_NORESTART;
+}
+
+/* The ring or its task goes: called again until the command is done. */
+static int kmk_syscall_cancel(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct kmk_syscall_sleeper *sleeper =
+		io_uring_cmd_to_pdu(ioucmd, struct kmk_syscall_pdu)->sleeper;
+
+	if (hrtimer_try_to_cancel(&sleeper->timer) > 0) {
+		io_uring_cmd_done(ioucmd, -ECANCELED, issue_flags);
+		kfree(sleeper);
+	}
+	return 0;
+}
+
+static int kmk_syscall_uring_sleep(struct io_uring_cmd *ioucmd, unsigned int issue_flags,
+				   struct custom_syscall_data __user *call,
+				   const struct kmk_syscall_batch *batch, int ms)
+{
+	struct kmk_syscall_sleeper *sleeper = kzalloc(sizeof(*sleeper), GFP_KERNEL_ACCOUNT);
+
+	if (!sleeper)
+		return -ENOMEM;
+	hrtimer_setup(&sleeper->timer, kmk_syscall_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	sleeper->ioucmd = ioucmd;
+	sleeper->call = call;
+	sleeper->batch = *batch;
+	io_uring_cmd_to_pdu(ioucmd, struct kmk_syscall_pdu)->sleeper = sleeper;
+	io_uring_cmd_mark_cancelable(ioucmd, issue_flags);
+	kmk_syscall_start_timer(sleeper, ms);
+	return -EIOCBQUEUED;
+}
+
+static int kmk_syscall_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	const struct custom_syscall_uring *uring = kmk_uring_cmd_payload(ioucmd);
+	const unsigned int cmd = ioucmd->cmd_op;
+	struct custom_syscall_data __user *call;
+	struct kmk_syscall_batch batch = { };
+	int ret;
+
+	if (issue_flags & IO_URING_F_CANCEL)
+		return kmk_syscall_cancel(ioucmd, issue_flags);
+
+	call = u64_to_user_ptr(READ_ONCE(uring->argument));
 	if (READ_ONCE(uring->reserved))
 		return -EINVAL;
-	ret = command(ioucmd->cmd_op, u64_to_user_ptr(argument),
-		      issue_flags & IO_URING_F_NONBLOCK);
+	switch (cmd & ~IOCSIZE_MASK) {
+	case CUSTOM_SYSCALL & ~IOCSIZE_MASK:
+		ret = kmk_syscall_call(call, _IOC_SIZE(cmd));
+		break;
+	case CUSTOM_SYSCALL_BATCH & ~IOCSIZE_MASK:
+		ret = kmk_syscall_fetch_batch(&batch, (void __user *)call, _IOC_SIZE(cmd));
+		if (!ret)
+			ret = kmk_syscall_run(&batch);
+		call = kmk_syscall_next(&batch);
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (ret > 0)
+		return kmk_syscall_uring_sleep(ioucmd, issue_flags, call, &batch, ret);
 	if (ret < 0)
-		return ret;	/* -EAGAIN: io_uring tries again where it may sleep */
+		return ret;
 	/* Not returned, because older kernels take more than 0 for a failure. */
-	io_uring_cmd_done(ioucmd, ret, issue_flags);
+	io_uring_cmd_done(ioucmd, batch.count - batch.failed, issue_flags);
 	return -EIOCBQUEUED;
 }
 #endif
 
-static const struct file_operations syscall_ext_fops = {
+static const struct file_operations kmk_syscall_fops = {
 	.owner		= THIS_MODULE,
 	.open		= nonseekable_open,
-	.unlocked_ioctl	= syscall_ext_ioctl,
+	.unlocked_ioctl	= kmk_syscall_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 #ifdef KMK_HAVE_URING_CMD
-	.uring_cmd	= syscall_ext_uring_cmd,
+	.uring_cmd	= kmk_syscall_uring_cmd,
 #endif
 };
 
-static struct miscdevice syscall_ext_device = {
+static struct miscdevice kmk_syscall_device = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "syscall_ext",
-	.fops	= &syscall_ext_fops,
+	.fops	= &kmk_syscall_fops,
 };
 
-static int __init syscall_ext_init(void)
+static int __init kmk_syscall_init(void)
 {
 	int ret;
 
-	if (mode & ~0777) {
-		pr_err("mode=0%o refused: give octal permissions, 0 to 0777\n", mode);
-		return -EINVAL;
-	}
-	syscall_ext_device.mode = S_IFCHR | mode;	/* mode=0 shall not mean the default */
-	ret = misc_register(&syscall_ext_device);
+	kmk_syscall_device.mode = S_IFCHR | mode;	/* the misc core takes mode 0 as "unset" */
+	ret = misc_register(&kmk_syscall_device);
 	if (ret) {
 		pr_err("cannot register /dev/syscall_ext (%d): is the name or every minor taken?\n",
 		       ret);
@@ -350,14 +530,14 @@ static int __init syscall_ext_init(void)
 	return 0;
 }
 
-static void __exit syscall_ext_exit(void)
+static void __exit kmk_syscall_exit(void)
 {
-	misc_deregister(&syscall_ext_device);
+	misc_deregister(&kmk_syscall_device);
 	pr_info("unloaded\n");
 }
 
-module_init(syscall_ext_init);
-module_exit(syscall_ext_exit);
+module_init(kmk_syscall_init);
+module_exit(kmk_syscall_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The kmodkit developers");
