@@ -14,8 +14,9 @@ enum kmk_misuse {
 int mempool_misuse(const char *name, const void *block, enum kmk_misuse what,
 		   unsigned long caller);
 void mempool_leak(const char *name, unsigned long blocks, unsigned long caller);
+void mempool_leaked_block(const char *name, const void *block, unsigned long origin);
 
-int pools_show(struct seq_file *m, void *unused);
-int managers_show(struct seq_file *m, void *unused);
+int kmk_pool_show(struct seq_file *m, void *unused);
+int kmk_mem_show(struct seq_file *m, void *unused);
 
 #endif /* _MEMPOOL_INTERNAL_H */

@@ -2,14 +2,13 @@
 /*
  * The memory manager
  *
- * Data: for each manager, a tree of its blocks by address, each with a record
- * of size and kind; and the addresses of the last few blocks that were freed,
- * only to tell a double free from an address that was never the manager's.
+ * Data: for each manager, a tree of its blocks by address, each with its size,
+ * its kind and its caller; and the addresses of the last few blocks that were
+ * freed, to tell a double free from an address that was never the manager's.
  *
- * mem->lock guards both. It is taken with interrupts off, so blocks can be
- * allocated and freed wherever the kernel's own allocator can be called; memory
- * is taken and given back outside of it. managers_lock guards the list of
- * managers, for debugfs.
+ * mem->lock guards both. It is taken with interrupts off, so that blocks can be
+ * allocated and freed wherever kmalloc() and kfree() can be called; these are
+ * called without it. managers_lock guards the list of managers, for debugfs.
  *
  * Context: as each kind says; create, destroy and debugfs sleep.
  */
@@ -23,6 +22,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -38,6 +38,7 @@
 struct mem_block {
 	struct rb_node node;
 	void *start;
+	unsigned long origin;	/* who allocated it, for the report of a leak */
 	struct kmk_mem_info info;
 };
 
@@ -58,7 +59,7 @@ struct kmk_mem {
 	char name[KMK_MEMPOOL_NAME_LEN];
 };
 
-static gfp_t kind_gfp(enum kmk_mem_kind kind)
+static gfp_t kmk_mem_gfp(enum kmk_mem_kind kind)
 {
 	switch (kind) {
 	case KMK_MEM_ATOMIC:
@@ -73,9 +74,9 @@ static gfp_t kind_gfp(enum kmk_mem_kind kind)
 	return GFP_KERNEL | __GFP_NOWARN;
 }
 
-static void *take_memory(const struct kmk_mem_info *info)
+static void *kmk_mem_get(const struct kmk_mem_info *info)
 {
-	gfp_t gfp = kind_gfp(info->kind);
+	gfp_t gfp = kmk_mem_gfp(info->kind);
 
 	switch (info->kind) {
 	case KMK_MEM_KERNEL:
@@ -90,7 +91,7 @@ static void *take_memory(const struct kmk_mem_info *info)
 	return NULL;
 }
 
-static void give_back(const struct mem_block *block)
+static void kmk_mem_put(const struct mem_block *block)
 {
 	switch (block->info.kind) {
 	case KMK_MEM_KERNEL:
@@ -107,7 +108,7 @@ static void give_back(const struct mem_block *block)
 	}
 }
 
-static void insert_block(struct kmk_mem *mem, struct mem_block *new)
+static void kmk_mem_insert(struct kmk_mem *mem, struct mem_block *new)
 	__must_hold(&mem->lock)
 {
 	struct rb_node **link = &mem->blocks.rb_node, *parent = NULL;
@@ -124,8 +125,8 @@ static void insert_block(struct kmk_mem *mem, struct mem_block *new)
 	rb_insert_color(&new->node, &mem->blocks);
 }
 
-/* The block that @address is in, be it its start or not. */
-static struct mem_block *find_block(struct kmk_mem *mem, const void *address)
+/* The block that @address is in, at its start or further on. */
+static struct mem_block *kmk_mem_find(struct kmk_mem *mem, const void *address)
 	__must_hold(&mem->lock)
 {
 	struct rb_node *node = mem->blocks.rb_node;
@@ -145,8 +146,8 @@ static struct mem_block *find_block(struct kmk_mem *mem, const void *address)
 }
 
 /* Why no block begins at @address. */
-static enum kmk_misuse why_none(struct kmk_mem *mem, const struct mem_block *found,
-				const void *address)
+static enum kmk_misuse kmk_mem_why_none(struct kmk_mem *mem, const struct mem_block *found,
+					const void *address)
 	__must_hold(&mem->lock)
 {
 	unsigned int i;
@@ -166,7 +167,7 @@ static enum kmk_misuse why_none(struct kmk_mem *mem, const struct mem_block *fou
  * @size: bytes, at least 1
  * @kind: where from
  *
- * A failure is silent: the caller knows what it means.
+ * A failure is not logged: the caller knows what it means.
  *
  * Context: as &enum kmk_mem_kind says.
  * Return: the block, or NULL when there is no memory, or @size is 0 or more than
@@ -179,18 +180,19 @@ void *kmk_mem_alloc(struct kmk_mem *mem, size_t size, enum kmk_mem_kind kind)
 
 	if (!size)
 		return NULL;
-	block = kmalloc(sizeof(*block), kind_gfp(kind) & ~GFP_DMA);
+	block = kmalloc(sizeof(*block), kmk_mem_gfp(kind) & ~GFP_DMA);
 	if (!block)
 		return NULL;
 	block->info.size = size;
 	block->info.kind = kind;
-	block->start = take_memory(&block->info);
+	block->origin = _RET_IP_;
+	block->start = kmk_mem_get(&block->info);
 	if (!block->start) {
 		kfree(block);
 		return NULL;
 	}
 	spin_lock_irqsave(&mem->lock, flags);
-	insert_block(mem, block);
+	kmk_mem_insert(mem, block);
 	mem->count++;
 	mem->bytes += size;
 	mem->allocs++;
@@ -204,7 +206,7 @@ EXPORT_SYMBOL_GPL(kmk_mem_alloc);
  * @mem: the manager it was allocated from
  * @block: what kmk_mem_alloc() returned, or NULL, which does nothing
  *
- * A misuse is refused, shows up in the tracepoint kmk_mempool_misuse, and in the
+ * A misuse is refused, and reported by the tracepoint kmk_mempool_misuse and in the
  * log (rate limited).
  *
  * Context: as &enum kmk_mem_kind says.
@@ -221,9 +223,9 @@ int kmk_mem_free(struct kmk_mem *mem, const void *block)
 	if (!block)
 		return 0;
 	spin_lock_irqsave(&mem->lock, flags);
-	found = find_block(mem, block);
+	found = kmk_mem_find(mem, block);
 	if (!found || found->start != block) {
-		misuse = why_none(mem, found, block);
+		misuse = kmk_mem_why_none(mem, found, block);
 		mem->misuses++;
 		spin_unlock_irqrestore(&mem->lock, flags);
 		return mempool_misuse(mem->name, block, misuse, _RET_IP_);
@@ -233,7 +235,7 @@ int kmk_mem_free(struct kmk_mem *mem, const void *block)
 	mem->bytes -= found->info.size;
 	mem->freed[mem->freed_next++ % FREED_KEPT] = block;
 	spin_unlock_irqrestore(&mem->lock, flags);
-	give_back(found);
+	kmk_mem_put(found);
 	kfree(found);
 	return 0;
 }
@@ -243,7 +245,7 @@ EXPORT_SYMBOL_GPL(kmk_mem_free);
  * kmk_mem_query() - ask what a block is
  * @mem: the manager it was allocated from
  * @block: what kmk_mem_alloc() returned
- * @info: where to
+ * @info: is filled in
  *
  * Context: any but NMI; on PREEMPT_RT, any that may take a spinlock_t.
  * Return: 0; -ENOENT or -EINVAL as kmk_mem_free() would, but nothing is reported.
@@ -255,11 +257,11 @@ int kmk_mem_query(struct kmk_mem *mem, const void *block, struct kmk_mem_info *i
 	int err = 0;
 
 	spin_lock_irqsave(&mem->lock, flags);
-	found = find_block(mem, block);
+	found = kmk_mem_find(mem, block);
 	if (found && found->start == block)
 		*info = found->info;
 	else
-		err = why_none(mem, found, block) == KMK_MISUSE_FREE ? -ENOENT : -EINVAL;
+		err = kmk_mem_why_none(mem, found, block) == KMK_MISUSE_FREE ? -ENOENT : -EINVAL;
 	spin_unlock_irqrestore(&mem->lock, flags);
 	return err;
 }
@@ -289,7 +291,7 @@ struct kmk_mem *kmk_mem_create(const char *name)
 EXPORT_SYMBOL_GPL(kmk_mem_create);
 
 /**
- * kmk_mem_destroy() - free what was not freed, report it, and end the manager
+ * kmk_mem_destroy() - report what was not freed and where it was allocated, and free all
  * @mem: the manager, which nobody uses any more; an ERR_PTR or NULL does nothing
  *
  * Context: may sleep.
@@ -310,8 +312,10 @@ unsigned long kmk_mem_destroy(struct kmk_mem *mem)
 	if (leaked)
 		mempool_leak(mem->name, leaked, _RET_IP_);
 	rbtree_postorder_for_each_entry_safe(block, next, &mem->blocks, node) {
-		give_back(block);
+		mempool_leaked_block(mem->name, block->start, block->origin);
+		kmk_mem_put(block);
 		kfree(block);
+		cond_resched();
 	}
 	kfree(mem);
 	return leaked;
@@ -319,7 +323,7 @@ unsigned long kmk_mem_destroy(struct kmk_mem *mem)
 EXPORT_SYMBOL_GPL(kmk_mem_destroy);
 
 /* debugfs: one line a manager. */
-int managers_show(struct seq_file *m, void *unused)
+int kmk_mem_show(struct seq_file *m, void *unused)
 {
 	unsigned long count, allocs, misuses;
 	struct kmk_mem *mem;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is told of a misuse: a tracepoint for each, and the first few of every
+ * Reports of misuse and of leaks: a tracepoint for each misuse, and at most ten lines in
  * five seconds in the log, as a caller that goes wrong goes wrong often.
  *
- * Context: any but NMI; the rate limit only tries its lock.
+ * Context: any but NMI; __ratelimit() only tries its lock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -30,7 +30,7 @@ static const struct {
 	[KMK_MISUSE_OVERRUN] = { "overrun", -EOVERFLOW },
 };
 
-/* Tell of it; returns the error that the caller gets. */
+/* Report a misuse; returns the error for the caller. */
 int mempool_misuse(const char *name, const void *block, enum kmk_misuse what,
 		   unsigned long caller)
 {
@@ -46,4 +46,10 @@ void mempool_leak(const char *name, unsigned long blocks, unsigned long caller)
 	if (__ratelimit(&misuse_limit))
 		pr_warn("%s: destroyed by %pS while %lu blocks were allocated\n", name,
 			(void *)caller, blocks);
+}
+
+void mempool_leaked_block(const char *name, const void *block, unsigned long origin)
+{
+	if (__ratelimit(&misuse_limit))
+		pr_warn("%s: %p was allocated by %pS\n", name, block, (void *)origin);
 }

@@ -17,10 +17,15 @@
  * another tag in the head, and starts over; a tag comes back after 2^40 changes
  * of one list only.
  *
- * No lock guards any of it: a caller uses the list of the CPU on which it runs,
- * and should it be moved to another one meanwhile, or interrupted by a caller of
- * the same pool, the atomic operations still hold. When that list is empty the
- * others are searched, so one CPU can allocate every block.
+ * No lock guards the lists: a caller uses that of the CPU on which it runs, and
+ * should it be moved to another one meanwhile, or interrupted by a caller of the
+ * same pool, the atomic operations still hold.
+ *
+ * When that list is empty the caller steals half of another, so that one CPU can
+ * allocate every block. pool->nonempty tells where to look. steal_lock, a raw
+ * spinlock taken with interrupts off, lets one caller steal at a time: whoever
+ * holds it and finds no block knows that none is on its way between two lists.
+ * Only its holder clears a bit of nonempty; a free sets the bit of its list.
  *
  * pools_lock guards the list of pools, for debugfs.
  *
@@ -29,7 +34,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
-#include <linux/bitops.h>
+#include <linux/cache.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
@@ -40,7 +45,10 @@
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/percpu.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -51,6 +59,9 @@
 
 #define LINK_END	((u32)KMK_POOL_MAX_BLOCKS)	/* no further block */
 #define LINK_TAKEN	U32_MAX
+
+/* At most so many blocks are stolen at once, which bounds the time that it takes. */
+#define MOST_STOLEN	32
 
 /* Blocks begin at multiples of this, which serves every type of C. */
 #define BLOCK_ALIGN	8
@@ -63,20 +74,19 @@ static struct list_head pools __guarded_by(&pools_lock) = LIST_HEAD_INIT(pools);
 
 struct pool_list {
 	atomic64_t head;
-	int victim;		/* where the last search found a block */
-	/* What was done on this CPU; changed by this_cpu_inc() alone. */
+	int cpu;		/* whose list it is */
+	/* Calls on this CPU; changed by this_cpu_inc() alone. */
 	unsigned long allocs;
 	unsigned long frees;
 	unsigned long empty;
-};
+} ____cacheline_aligned_in_smp;
 
 struct kmk_pool {
 	struct pool_list __percpu *lists;
 	u32 *links;
+	unsigned long *origins;	/* who allocated each block; NULL without KMK_POOL_RED_ZONE */
 	char *first;		/* the block with index 0 */
 	unsigned long stride;
-	unsigned long inverse;	/* of the stride's odd factor, modulo the word size */
-	unsigned int shift;	/* the stride's power of two */
 	unsigned int flags;
 	unsigned long total;
 
@@ -85,49 +95,32 @@ struct kmk_pool {
 	atomic_long_t misuses;
 	struct list_head node __guarded_by(&pools_lock);
 	char name[KMK_MEMPOOL_NAME_LEN];
+
+	/* Steals and frees write the fields below; those above are constant. */
+	raw_spinlock_t steal_lock ____cacheline_aligned_in_smp;
+	struct cpumask nonempty;	/* the CPUs whose list may have a block */
 };
 
-/*
- * The index of the block at this address; not less than pool->total when no
- * block begins there. Multiplying by the inverse of an odd number divides what
- * is a multiple of it, and maps everything else to numbers beyond all quotients;
- * the rotation does the same for the power of two.
- */
-static unsigned long block_index(const struct kmk_pool *pool, const void *block)
+/* The index of the block at this address; not less than pool->total when no block begins there. */
+static unsigned long kmk_pool_index(const struct kmk_pool *pool, const void *block)
 {
 	unsigned long offset = (unsigned long)block - (unsigned long)pool->first;
 
-	offset *= pool->inverse;
-#if BITS_PER_LONG == 64
-	return ror64(offset, pool->shift);
-#else
-	return ror32(offset, pool->shift);
-#endif
-}
-
-/* Each step doubles the number of low bits that are right; it begins with three. */
-static unsigned long inverse_of(unsigned long odd)
-{
-	unsigned long inverse = odd;
-	unsigned int right;
-
-	for (right = 3; right < BITS_PER_LONG; right *= 2)
-		inverse *= 2 - odd * inverse;
-	return inverse;
+	return likely(offset % pool->stride == 0) ? offset / pool->stride : ULONG_MAX;
 }
 
 /* The head after a change that makes @first the first block. */
-static s64 next_head(u64 head, unsigned long first)
+static s64 kmk_pool_next_head(u64 head, unsigned long first)
 {
 	return (head | LINK_END) + 1 + first;
 }
 
 /*
- * Below, what a pool never changes is read once, before the first atomic
- * operation, across which the compiler trusts no memory.
+ * Below, the fields of a pool that never change are loaded before the first
+ * cmpxchg: it is a compiler barrier, and would force a reload.
  */
 
-static __always_inline u32 list_pop(struct pool_list *list, u32 *links)
+static __always_inline u32 kmk_pool_pop(struct pool_list *list, u32 *links)
 {
 	s64 head = atomic64_read(&list->head), next;
 	u32 first;
@@ -137,120 +130,194 @@ static __always_inline u32 list_pop(struct pool_list *list, u32 *links)
 		if (first == LINK_END)
 			return LINK_END;
 		/* No longer a link when another CPU popped first; then the tag is another too. */
-		next = next_head(head, READ_ONCE(links[first]));
+		next = kmk_pool_next_head(head, READ_ONCE(links[first]));
 	} while (unlikely(!atomic64_try_cmpxchg_acquire(&list->head, &head, next)));
 	WRITE_ONCE(links[first], LINK_TAKEN);
 	return first;
 }
 
-/* Put the block @index, which is on no list and whose link is @link, on this CPU's. */
-static __always_inline void list_push(struct pool_list __percpu *lists, u32 *link,
-				      unsigned long index)
+/*
+ * Put blocks that are on no list on this CPU's: @first, and those that are chained
+ * to it, down to the one with the link @last.
+ */
+static __always_inline void kmk_pool_push(struct kmk_pool *pool,
+					  struct pool_list __percpu *lists,
+					  unsigned long first, u32 *last)
 {
 	struct pool_list *list = raw_cpu_ptr(lists);
 	s64 head = atomic64_read(&list->head);
 
 	do {
-		WRITE_ONCE(*link, head & LINK_END);
-	} while (unlikely(!atomic64_try_cmpxchg_release(&list->head, &head,
-							next_head(head, index))));
-	this_cpu_inc(lists->frees);
+		WRITE_ONCE(*last, head & LINK_END);
+	} while (unlikely(!atomic64_try_cmpxchg(&list->head, &head,
+						kmk_pool_next_head(head, first))));
+	/* The cmpxchg orders the push before this test; see kmk_pool_steal(). */
+	if (unlikely(!cpumask_test_cpu(list->cpu, &pool->nonempty)))
+		cpumask_set_cpu(list->cpu, &pool->nonempty);
 }
 
-static __always_inline void *hand_out(struct kmk_pool *pool, struct pool_list __percpu *lists,
-				      unsigned long index)
+/*
+ * Take the first half of a list, at most MOST_STOLEN blocks, down to @last: the
+ * first of them, or LINK_END if there is none.
+ */
+static u32 kmk_pool_cut(const struct kmk_pool *pool, struct pool_list *list, u32 *last)
+{
+	s64 head = atomic64_read(&list->head);
+	const u32 *links = pool->links;
+	u32 first, ahead, next;
+	unsigned int n;
+
+	do {
+		first = head & LINK_END;
+		if (first == LINK_END)
+			return LINK_END;
+		/* Two steps of ahead for one of last; next follows last. */
+		*last = first;
+		next = READ_ONCE(links[first]);
+		ahead = next;
+		for (n = 1; n < MOST_STOLEN && ahead < pool->total && next < pool->total; n++) {
+			ahead = READ_ONCE(links[ahead]);
+			if (ahead >= pool->total)
+				break;
+			ahead = READ_ONCE(links[ahead]);
+			*last = next;
+			next = READ_ONCE(links[next]);
+		}
+		/* Where a link was no longer one, the tag has changed, as in kmk_pool_pop(). */
+	} while (!atomic64_try_cmpxchg_acquire(&list->head, &head,
+					       kmk_pool_next_head(head, next)));
+	return first;
+}
+
+/*
+ * Take a block from a CPU that has one, and put those stolen with it on this CPU's list.
+ *
+ * A bit of nonempty is cleared before its list is looked at, and a free looks at the
+ * bit after it changed the list: either the block is seen here, or the free sets the
+ * bit again.
+ */
+static u32 kmk_pool_steal(struct kmk_pool *pool)
+{
+	u32 first = LINK_END, last, rest;
+	unsigned long flags;
+	int cpu;
+
+	raw_spin_lock_irqsave(&pool->steal_lock, flags);
+	for_each_cpu_wrap(cpu, &pool->nonempty, smp_processor_id()) {
+		cpumask_clear_cpu(cpu, &pool->nonempty);
+		smp_mb__after_atomic();	/* pairs with the cmpxchg in kmk_pool_push() */
+		first = kmk_pool_cut(pool, per_cpu_ptr(pool->lists, cpu), &last);
+		if (first == LINK_END)
+			continue;
+		cpumask_set_cpu(cpu, &pool->nonempty);
+		rest = READ_ONCE(pool->links[first]);
+		WRITE_ONCE(pool->links[first], LINK_TAKEN);
+		if (first != last)
+			kmk_pool_push(pool, pool->lists, rest, &pool->links[last]);
+		break;
+	}
+	raw_spin_unlock_irqrestore(&pool->steal_lock, flags);
+	return first;
+}
+
+static __always_inline void *kmk_pool_hand_out(struct kmk_pool *pool,
+					       struct pool_list __percpu *lists,
+					       unsigned long index)
 {
 	this_cpu_inc(lists->allocs);
 	return pool->first + index * pool->stride;
 }
 
-/* Take a block from whichever CPU has one, beginning where the last one was found. */
-static noinline void *alloc_elsewhere(struct kmk_pool *pool)
+/* An allocation that finds no block on this CPU's list, or whose caller is noted. */
+static noinline void *kmk_pool_alloc_slowly(struct kmk_pool *pool, unsigned long caller)
 {
-	struct pool_list *own = raw_cpu_ptr(pool->lists);
-	int start = READ_ONCE(own->victim), cpu;
-	u32 index;
+	u32 index = kmk_pool_pop(raw_cpu_ptr(pool->lists), pool->links);
 
-	for_each_cpu_wrap(cpu, cpu_possible_mask, start) {
-		index = list_pop(per_cpu_ptr(pool->lists, cpu), pool->links);
-		if (index != LINK_END) {
-			WRITE_ONCE(own->victim, cpu);
-			return hand_out(pool, pool->lists, index);
-		}
+	if (index == LINK_END)
+		index = kmk_pool_steal(pool);
+	if (index == LINK_END) {
+		this_cpu_inc(pool->lists->empty);
+		return NULL;
 	}
-	this_cpu_inc(pool->lists->empty);
-	return NULL;
+	if (pool->origins)
+		pool->origins[index] = caller;
+	return kmk_pool_hand_out(pool, pool->lists, index);
 }
 
 /**
  * kmk_pool_alloc() - take a block from a pool
  * @pool: the pool
  *
- * Never sleeps and takes no lock. The time does not depend on the number of
- * blocks; a CPU that has run out of its own visits the others.
+ * Never sleeps. The time does not depend on the number of blocks. A CPU whose own
+ * list is empty steals from another one's, under a raw spinlock; else no lock is taken.
  *
  * The block holds what its last user left there; zeros, if it has had none or
  * the pool was made with %KMK_POOL_INIT_ON_FREE.
  *
  * Context: any but NMI.
- * Return: the block, aligned to 8 bytes, or NULL when the pool is empty: the
- *	list of every CPU was seen without a block.
+ * Return: the block, aligned to 8 bytes, or NULL when the pool is empty: the list of
+ *	every CPU was seen without a block, and none was on its way between two lists.
  */
 void *kmk_pool_alloc(struct kmk_pool *pool)
 {
 	struct pool_list __percpu *lists = pool->lists;
-	u32 index = list_pop(raw_cpu_ptr(lists), pool->links);
+	u32 index;
 
+	if (unlikely(pool->origins))
+		return kmk_pool_alloc_slowly(pool, _RET_IP_);
+	index = kmk_pool_pop(raw_cpu_ptr(lists), pool->links);
 	if (unlikely(index == LINK_END))
-		return alloc_elsewhere(pool);
-	return hand_out(pool, lists, index);
+		return kmk_pool_alloc_slowly(pool, _RET_IP_);
+	return kmk_pool_hand_out(pool, lists, index);
 }
 EXPORT_SYMBOL_GPL(kmk_pool_alloc);
 
-static noinline int pool_misuse(struct kmk_pool *pool, const void *block,
-				enum kmk_misuse what, unsigned long caller)
+static noinline int kmk_pool_misuse(struct kmk_pool *pool, const void *block,
+				    enum kmk_misuse what, unsigned long caller)
 {
 	atomic_long_inc(&pool->misuses);
 	return mempool_misuse(pool->name, block, what, caller);
 }
 
 /* No block begins at this address. */
-static noinline int bad_address(struct kmk_pool *pool, const void *block, unsigned long caller)
+static noinline int kmk_pool_bad_address(struct kmk_pool *pool, const void *block,
+					 unsigned long caller)
 {
 	unsigned long offset = (unsigned long)block - (unsigned long)pool->area;
 
 	if (!block)
 		return 0;
-	return pool_misuse(pool, block, offset < pool->total * pool->stride ?
-			   KMK_MISUSE_ALIGN : KMK_MISUSE_FOREIGN, caller);
+	return kmk_pool_misuse(pool, block, offset < pool->total * pool->stride ?
+			       KMK_MISUSE_ALIGN : KMK_MISUSE_FOREIGN, caller);
 }
 
-static size_t rear_zone(const struct kmk_pool *pool)
+static size_t kmk_pool_rear_zone(const struct kmk_pool *pool)
 {
 	return pool->stride - RED_ZONE - pool->block_size;
 }
 
-static void paint_red_zones(struct kmk_pool *pool, char *block)
+static void kmk_pool_paint(struct kmk_pool *pool, char *block)
 {
 	memset(block - RED_ZONE, RED_BYTE, RED_ZONE);
-	memset(block + pool->block_size, RED_BYTE, rear_zone(pool));
+	memset(block + pool->block_size, RED_BYTE, kmk_pool_rear_zone(pool));
 }
 
-/* The rest of a free in a pool whose flags ask for work on the block's bytes. */
-static noinline int scrub_and_push(struct kmk_pool *pool, char *block, unsigned long index,
-				   unsigned long caller)
+/* The rest of a free in a pool whose flags want the bytes checked or cleared. */
+static noinline int kmk_pool_scrub_and_push(struct kmk_pool *pool, char *block,
+					    unsigned long index, unsigned long caller)
 {
 	int err = 0;
 
 	if ((pool->flags & KMK_POOL_RED_ZONE) &&
 	    (memchr_inv(block - RED_ZONE, RED_BYTE, RED_ZONE) ||
-	     memchr_inv(block + pool->block_size, RED_BYTE, rear_zone(pool)))) {
-		err = pool_misuse(pool, block, KMK_MISUSE_OVERRUN, caller);
-		paint_red_zones(pool, block);
+	     memchr_inv(block + pool->block_size, RED_BYTE, kmk_pool_rear_zone(pool)))) {
+		err = kmk_pool_misuse(pool, block, KMK_MISUSE_OVERRUN, caller);
+		kmk_pool_paint(pool, block);
 	}
 	if (pool->flags & KMK_POOL_INIT_ON_FREE)
 		memset(block, 0, pool->block_size);
-	list_push(pool->lists, &pool->links[index], index);
+	kmk_pool_push(pool, pool->lists, index, &pool->links[index]);
+	this_cpu_inc(pool->lists->frees);
 	return err;
 }
 
@@ -259,12 +326,13 @@ static noinline int scrub_and_push(struct kmk_pool *pool, char *block, unsigned 
  * @pool: the pool it was taken from
  * @block: the block, or NULL, which does nothing
  *
- * Never sleeps, takes no lock, takes the same time for every pool unless the
- * pool's flags ask for work on the block's bytes. A misuse is refused, shows up
- * in the tracepoint kmk_mempool_misuse, and in the log (rate limited).
+ * Never sleeps, takes no lock. The time does not depend on the number of blocks,
+ * nor on their size, unless the pool's flags want the bytes checked or cleared. A
+ * misuse is refused, and reported by the tracepoint kmk_mempool_misuse and in the
+ * log (rate limited).
  *
- * What no pool can find: the free of a block that was freed before and has
- * since been allocated again, to somebody else.
+ * No pool can detect the free of a block that was freed before and has since
+ * been allocated again, by another caller.
  *
  * Context: any but NMI.
  * Return: 0; -ENOENT when the block is already free; -EINVAL when the address is
@@ -274,18 +342,19 @@ static noinline int scrub_and_push(struct kmk_pool *pool, char *block, unsigned 
  */
 int kmk_pool_free(struct kmk_pool *pool, void *block)
 {
-	unsigned long index = block_index(pool, block);
+	unsigned long index = kmk_pool_index(pool, block);
 	struct pool_list __percpu *lists = pool->lists;
 	u32 *link;
 
 	if (unlikely(index >= pool->total))
-		return bad_address(pool, block, _RET_IP_);
+		return kmk_pool_bad_address(pool, block, _RET_IP_);
 	link = &pool->links[index];
 	if (unlikely(cmpxchg(link, LINK_TAKEN, LINK_END) != LINK_TAKEN))
-		return pool_misuse(pool, block, KMK_MISUSE_FREE, _RET_IP_);
+		return kmk_pool_misuse(pool, block, KMK_MISUSE_FREE, _RET_IP_);
 	if (unlikely(pool->flags))
-		return scrub_and_push(pool, block, index, _RET_IP_);
-	list_push(lists, link, index);
+		return kmk_pool_scrub_and_push(pool, block, index, _RET_IP_);
+	kmk_pool_push(pool, lists, index, link);
+	this_cpu_inc(lists->frees);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kmk_pool_free);
@@ -293,7 +362,7 @@ EXPORT_SYMBOL_GPL(kmk_pool_free);
 /**
  * kmk_pool_get_stats() - count
  * @pool: the pool
- * @stats: where to
+ * @stats: is filled in
  *
  * Exact while nobody uses the pool; otherwise each operation under way may be
  * counted or not.
@@ -321,14 +390,18 @@ void kmk_pool_get_stats(struct kmk_pool *pool, struct kmk_pool_stats *stats)
 }
 EXPORT_SYMBOL_GPL(kmk_pool_get_stats);
 
-/* Deal the blocks out to the CPUs that are there, each a run of neighbours. */
-static void fill_lists(struct kmk_pool *pool)
+/* Deal the blocks out to the CPUs that are online, to each a run of neighbours. */
+static void kmk_pool_fill_lists(struct kmk_pool *pool)
 {
 	unsigned long next = 0, end, cpus;
+	struct pool_list *list;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		atomic64_set(&per_cpu_ptr(pool->lists, cpu)->head, LINK_END);
+	for_each_possible_cpu(cpu) {
+		list = per_cpu_ptr(pool->lists, cpu);
+		atomic64_set(&list->head, LINK_END);
+		list->cpu = cpu;
+	}
 
 	cpus_read_lock();
 	cpus = num_online_cpus();
@@ -338,6 +411,7 @@ static void fill_lists(struct kmk_pool *pool)
 		if (next == end)
 			break;
 		atomic64_set(&per_cpu_ptr(pool->lists, cpu)->head, next);
+		cpumask_set_cpu(cpu, &pool->nonempty);
 		while (++next < end)
 			pool->links[next - 1] = next;
 		pool->links[next - 1] = LINK_END;
@@ -345,8 +419,8 @@ static void fill_lists(struct kmk_pool *pool)
 	cpus_read_unlock();
 }
 
-/* The block's place in the area; false when there is no such area. */
-static bool lay_out(struct kmk_pool *pool, size_t *area_size)
+/* Set the stride and the size of the area; false if no number holds that size. */
+static bool kmk_pool_lay_out(struct kmk_pool *pool, size_t *area_size)
 {
 	size_t stride = pool->block_size;
 
@@ -359,12 +433,10 @@ static bool lay_out(struct kmk_pool *pool, size_t *area_size)
 	if (check_mul_overflow(stride, (size_t)pool->total, area_size))
 		return false;
 	pool->stride = stride;
-	pool->shift = __ffs(stride);
-	pool->inverse = inverse_of(stride >> pool->shift);
 	return true;
 }
 
-static void *take_area(size_t size, unsigned int flags)
+static void *kmk_pool_get_area(size_t size, unsigned int flags)
 {
 	if (flags & KMK_POOL_VMALLOC)
 		return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
@@ -406,31 +478,39 @@ struct kmk_pool *kmk_pool_create(const char *name, size_t block_size,
 	pool->total = total_blocks;
 	pool->flags = flags & (KMK_POOL_INIT_ON_FREE | KMK_POOL_RED_ZONE);
 	err = -EINVAL;
-	if (!lay_out(pool, &area_size))
+	if (!kmk_pool_lay_out(pool, &area_size))
 		goto free_pool;
 	err = -ENOMEM;
-	pool->area = take_area(area_size, flags);
+	pool->area = kmk_pool_get_area(area_size, flags);
 	if (!pool->area)
 		goto free_pool;
 	pool->links = kvmalloc_array(total_blocks, sizeof(*pool->links), GFP_KERNEL | __GFP_NOWARN);
 	if (!pool->links)
 		goto free_area;
-	pool->lists = alloc_percpu(struct pool_list);
-	if (!pool->lists)
-		goto free_links;
-
 	pool->first = pool->area;
 	if (flags & KMK_POOL_RED_ZONE) {
+		pool->origins = kvcalloc(total_blocks, sizeof(*pool->origins),
+					 GFP_KERNEL | __GFP_NOWARN);
+		if (!pool->origins)
+			goto free_links;
 		pool->first += RED_ZONE;
-		for (i = 0; i < total_blocks; i++)
-			paint_red_zones(pool, pool->first + i * pool->stride);
+		for (i = 0; i < total_blocks; i++) {
+			kmk_pool_paint(pool, pool->first + i * pool->stride);
+			cond_resched();
+		}
 	}
-	fill_lists(pool);
+	pool->lists = alloc_percpu(struct pool_list);
+	if (!pool->lists)
+		goto free_origins;
+	raw_spin_lock_init(&pool->steal_lock);
+	kmk_pool_fill_lists(pool);
 	mutex_lock(&pools_lock);
 	list_add_tail(&pool->node, &pools);
 	mutex_unlock(&pools_lock);
 	return pool;
 
+free_origins:
+	kvfree(pool->origins);
 free_links:
 	kvfree(pool->links);
 free_area:
@@ -445,7 +525,8 @@ EXPORT_SYMBOL_GPL(kmk_pool_create);
  * kmk_pool_destroy() - give a pool's memory back
  * @pool: the pool, which nobody uses any more; an ERR_PTR or NULL does nothing
  *
- * Blocks that were not freed are reported in the log, and are gone too.
+ * Blocks that were not freed are reported in the log, with %KMK_POOL_RED_ZONE by whom
+ * they were allocated, and are gone too.
  *
  * Context: may sleep.
  * Return: how many blocks were not freed.
@@ -460,11 +541,20 @@ unsigned long kmk_pool_destroy(struct kmk_pool *pool)
 	list_del(&pool->node);
 	mutex_unlock(&pools_lock);
 
-	for (i = 0; i < pool->total; i++)
+	for (i = 0; i < pool->total; i++) {
 		leaked += pool->links[i] == LINK_TAKEN;
+		cond_resched();
+	}
 	if (leaked)
 		mempool_leak(pool->name, leaked, _RET_IP_);
+	for (i = 0; leaked && pool->origins && i < pool->total; i++) {
+		if (pool->links[i] == LINK_TAKEN)
+			mempool_leaked_block(pool->name, pool->first + i * pool->stride,
+					     pool->origins[i]);
+		cond_resched();
+	}
 	free_percpu(pool->lists);
+	kvfree(pool->origins);
 	kvfree(pool->links);
 	kvfree(pool->area);
 	kfree(pool);
@@ -473,7 +563,7 @@ unsigned long kmk_pool_destroy(struct kmk_pool *pool)
 EXPORT_SYMBOL_GPL(kmk_pool_destroy);
 
 /* debugfs: one line a pool. */
-int pools_show(struct seq_file *m, void *unused)
+int kmk_pool_show(struct seq_file *m, void *unused)
 {
 	struct kmk_pool_stats stats;
 	struct kmk_pool *pool;

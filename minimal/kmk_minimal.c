@@ -2,12 +2,12 @@
 /*
  * kmk_minimal - the smallest correct module
  *
- * What every module has and nothing else: metadata that modinfo shows, one
+ * The parts that every module has, and no other: metadata that modinfo shows, one
  * parameter, and a line in the log on load and on unload. Start from it when
  * writing a module of your own.
  *
- * Data: my_param, which root may change at any time through sysfs; an int is
- * read and written whole, so no lock guards it.
+ * Data: my_param, which root may change at any time through sysfs. It needs no
+ * lock: READ_ONCE() reads an int whole.
  * Context: init and exit run in process context and may sleep.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -24,8 +24,8 @@ static int my_param = 42;
 module_param(my_param, int, 0644);
 MODULE_PARM_DESC(my_param, "a number to show in the log (default 42)");
 
-/* Not part of init: dyndbg= cannot switch on a message there before Linux 5.11. */
-static noinline void show_debug(void)
+/* Not in init: before Linux 5.11, dyndbg= enables no message of an __init function. */
+static noinline void minimal_show_debug(void)
 {
 	pr_debug("dynamic debug is on\n");
 }
@@ -33,7 +33,7 @@ static noinline void show_debug(void)
 static int __init minimal_init(void)
 {
 	pr_info("loaded, my_param=%d\n", READ_ONCE(my_param));
-	show_debug();
+	minimal_show_debug();
 	return 0;
 }
 
