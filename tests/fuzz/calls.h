@@ -13,8 +13,6 @@
 #include <linux/mount.h>
 #include <linux/stat.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -25,65 +23,10 @@
 
 #include <kmodkit/echo.h>
 #include <kmodkit/mempool.h>
+#include <kmodkit/irq_events.h>
 #include <kmodkit/syscall_ext.h>
 
-#include "helpers.h"
-
-#define MOUNT_POINT	"/tmp/fuzz"
-#define MODULES		"/lib/kmk/"
-
-/*
- * Memory at fixed addresses, so that programs can be written down: see prepare_memory(). The
- * heap is anywhere in the gigabyte behind the fuzzer's code, and its maps are at the top.
- * What structures and texts lie in, 32 bits can tell.
- */
-#define MEMORY		0x80000000UL
-#define MEMORY_SIZE	0x10000UL	/* behind it there is none */
-#define FILE_HANDLE	(MEMORY + 0x800)
-#define EMPTY_TEXT	(MEMORY + 0xff8)
-#define READ_ONLY	0x80020000UL
-#define TEXTS		0x80100000UL
-#define STRUCTS		0x80200000UL
-#define MAPPINGS	0x300000000UL
-#define MAPPING_SIZE	0x1000000UL
-
-/* Files that are always there. */
-#define ZERO_FD		8
-#define MEMORY_FD	9
-#define PIPE_OUT_FD	10
-#define PIPE_IN_FD	11
-
-/* What one 64-bit number of a program means. */
-enum kind {
-	NONE,
-	CONST,		/* itself, whatever the number */
-	NUM,		/* the number */
-	ONE,		/* one of a list */
-	FLAGS,		/* any of a list, together */
-	FD,		/* the file in a slot */
-	STRING,		/* a pointer to one of a list, perhaps with a byte changed */
-	BUFFER,		/* a pointer into memory, or to where there is none */
-	MAPPING,	/* a pointer to where files are mapped */
-	STRUCT,		/* a pointer to fields, each with a number of its own */
-};
-
-struct list {
-	size_t count;
-	const uint64_t *numbers;
-	const char * const *strings;
-};
-
-struct value {
-	enum kind kind;
-	uint64_t constant;
-	const struct list *list;
-	const struct field *fields;
-};
-
-struct field {
-	unsigned int bytes;	/* 0: no more fields */
-	struct value value;
-};
+#include "call.h"
 
 /* Programs keep to one group, and what is for every file. */
 enum group {
@@ -95,36 +38,17 @@ static const char * const group_names[GROUPS] = {
 	"echo", "fifo", "irq", "mempool", "proc", "syscall_ext", "ramfs", "load", "fault",
 };
 
-struct call {
-	const char *name;
-	enum group group;
-	long number;
-	struct value args[6];
-	bool returns_file;
+/* The modules, each with the same parameters whatever a program gave them. */
+static const struct {
+	const char *name, *parameters;
+} modules[] = {
+	{ "kmk_echo", "capacity=5000" }, { "kmk_irq", "irq=-1 ring_size=10" },
+	{ "kmk_mempool", "" }, { "kmk_minimal", "" }, { "kmk_proc", "max_entries=5" },
+	{ "kmk_ramfs", "" }, { "kmk_syscall", "" },
 };
 
-#define NUMBERS(name_, ...)						\
-	static const uint64_t name_##_numbers[] = { __VA_ARGS__ };	\
-	static const struct list name_ = {				\
-		sizeof(name_##_numbers) / sizeof(*name_##_numbers),	\
-		name_##_numbers, NULL					\
-	}
-#define STRINGS(name_, ...)						\
-	static const char * const name_##_strings[] = { __VA_ARGS__ };	\
-	static const struct list name_ = {				\
-		sizeof(name_##_strings) / sizeof(*name_##_strings),	\
-		NULL, name_##_strings					\
-	}
-
-#define IS(number_)	{ .kind = CONST, .constant = (uint64_t)(number_) }
-#define ONE_OF(list_)	{ .kind = ONE, .list = &(list_) }
-#define ANY_OF(list_)	{ .kind = FLAGS, .list = &(list_) }
-#define TEXT(list_)	{ .kind = STRING, .list = &(list_) }
-#define TO(fields_)	{ .kind = STRUCT, .fields = (fields_) }
-#define N		{ .kind = NUM }
-#define F		{ .kind = FD }
-#define BUF		{ .kind = BUFFER }
-#define MAP		{ .kind = MAPPING }
+/* The one with the planted fault, if it is there. */
+#define FAULT_MODULE	"kmk_fault"
 
 NUMBERS(open_flags, O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_NONBLOCK, O_RDWR | O_NONBLOCK,
 	O_RDWR | O_APPEND | O_NONBLOCK, O_RDWR | O_TRUNC, O_PATH, 3);
@@ -165,6 +89,11 @@ NUMBERS(calls_of_sizes, CUSTOM_SYSCALL, _IOC(3, CUSTOM_SYSCALL_MAGIC, 0, 0),
 NUMBERS(batches_of_sizes, CUSTOM_SYSCALL_BATCH, CUSTOM_SYSCALL_BATCH,
 	_IOC(1, CUSTOM_SYSCALL_MAGIC, 1, 23), _IOC(1, CUSTOM_SYSCALL_MAGIC, 1, 32),
 	_IOC(1, CUSTOM_SYSCALL_MAGIC, 1, 4104));
+NUMBERS(irq_clocks_of_sizes, IRQ_EVENTS_IOC_SET_CLOCK, IRQ_EVENTS_IOC_SET_CLOCK,
+	_IOC(1, IRQ_EVENTS_IOC_MAGIC, 0, 7), _IOC(1, IRQ_EVENTS_IOC_MAGIC, 0, 16));
+NUMBERS(irq_progress_of_sizes, IRQ_EVENTS_IOC_GET_PROGRESS, IRQ_EVENTS_IOC_GET_PROGRESS,
+	_IOC(2, IRQ_EVENTS_IOC_MAGIC, 1, 23), _IOC(2, IRQ_EVENTS_IOC_MAGIC, 1, 4096));
+NUMBERS(irq_clocks, 0, 1, 7, 2, -1);
 NUMBERS(counts, 0, 1, 2, 3, 10, 100, 4096, 4097, -1);
 NUMBERS(elements, 0, 31, 32, 32, 32, 33, 40, 4096, 4097, -1);
 NUMBERS(mount_flags, MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS,
@@ -208,7 +137,7 @@ STRINGS(trigger_text, "1", "3 7", "200", "0", "0x10 0xffffffffffffffff", "100000
 	"1 2 3", "", "\n");
 STRINGS(param_text, "7", "-1", "0x10", "99999999999", "", "x");
 STRINGS(proc_text, "line\n", "one\ntwo\nthree", "\n\n", "\x1b[31m\n", "caf\xc3\xa9\n", "\xc3\n",
-	"back\\slash\n", "");
+	"back\\slash\n", "", "a\xe2\x80\xa8-\xe2\x80\xae\n");
 #define LETTERS_80 \
 	"123456789.123456789.123456789.123456789.123456789.123456789.123456789.123456789."
 
@@ -228,11 +157,12 @@ STRINGS(options, "size=64k", "size=1m", "size=1m,nr_inodes=10", "size=16k,nr_ino
 	"size=1m,mode=1777,uid=1,gid=2", "size=1m,debug", "size=64k,nr_inodes=0",
 	"nr_inodes=1,size=4k", "size=,", "size=99999999999999999999", "size=16777216t",
 	"size=200%,mode=99999",
-	"mode=8", "nr_inodes=5%", "uid=-1", "uid=4294967295", "nonsense=1", "debug=1", "size=1k");
+	"mode=8", "nr_inodes=5%", "uid=-1", "uid=4294967295", "nonsense=1", "debug=1", "size=1k",
+	"nr_blocks=16,inode32,huge=never", "size=1e,inode64,noswap,mpol=default", "huge=always");
 STRINGS(option_keys, "size", "nr_inodes", "mode", "uid", "gid", "debug", "source", "ro",
-	"nonsense");
+	"nonsense", "nr_blocks", "inode32", "inode64", "noswap", "huge", "mpol");
 STRINGS(option_values, "64k", "1m", "0", "10", "777", "5%", "18446744073709551615", "1k", "x",
-	"none");
+	"none", "never", "default");
 STRINGS(ko_files, MODULES "kmk_echo.ko", MODULES "kmk_irq.ko", MODULES "kmk_mempool.ko",
 	MODULES "kmk_minimal.ko", MODULES "kmk_proc.ko", MODULES "kmk_ramfs.ko",
 	MODULES "kmk_syscall.ko");
@@ -259,6 +189,9 @@ static const struct field by_handle[] = {
 };
 static const struct field one_call[] = {
 	{ 8, ONE_OF(operations) }, { 8, N }, { 8, N }, { 8, N }, { 8, N }, {}
+};
+static const struct field clock_choice[] = {
+	{ 4, ONE_OF(irq_clocks) }, { 4, ONE_OF(timeouts) }, { 8, N }, {}
 };
 static const struct field sleep_call[] = {
 	{ 8, IS(5) }, { 8, ONE_OF(timeouts) }, { 8, N }, { 8, N }, {}
@@ -308,6 +241,8 @@ static const struct call calls[] = {
 	{ "irq", IRQ, SYS_openat, OPEN(irq_node), true },
 	{ "irq_trigger", IRQ, SYS_openat, OPEN(trigger_node), true },
 	{ "irq_raise", IRQ, SYS_write, { F, TEXT(trigger_text), ONE_OF(sizes) } },
+	{ "irq_clock", IRQ, SYS_ioctl, { F, ONE_OF(irq_clocks_of_sizes), TO(clock_choice) } },
+	{ "irq_progress", IRQ, SYS_ioctl, { F, ONE_OF(irq_progress_of_sizes), BUF } },
 	{ "mempool", MEMPOOL, SYS_openat, OPEN(mempool_node), true },
 	{ "mempool_alloc", MEMPOOL, SYS_ioctl, { F, IS(MEMPOOL_IOC_ALLOC), TO(allocation) } },
 	{ "mempool_alloc_any", MEMPOOL, SYS_ioctl, { F, IS(MEMPOOL_IOC_ALLOC), TO(any_words) } },

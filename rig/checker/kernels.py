@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernels that a tree can be checked on."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from .rig import CACHE, HERE, UsageError, output_of
+
+
+class Kernel:
+    """A kernel in the cache, with what modules are built with."""
+
+    def __init__(self, name, directory):
+        self.name = name
+        self.dir = Path(directory)
+        self.release = (self.dir / "release").read_text().strip()
+
+    @property
+    def is_instrumented(self):
+        """Whether it was built with checkers that make it slow."""
+        config = self.dir / "config"
+        checkers = r"^CONFIG_(KASAN|KCSAN|GCOV_KERNEL)=y"
+        return config.exists() and re.search(checkers, config.read_text(), re.M) is not None
+
+    def has(self, option):
+        """Whether it was configured with that option."""
+        config = self.dir / "config"
+        if not config.exists():
+            config = self.dir / "build" / ".config"
+        return re.search(rf"^CONFIG_{option}=[ym]$", config.read_text(), re.M) is not None
+
+    @property
+    def identity(self):
+        """What it is, for what is kept of it: a release may come in several versions."""
+        version = self.dir / "version"
+        return f"{self.release} {version.read_text().strip() if version.exists() else ''}"
+
+    def needed_by(self, names):
+        """Of these modules, those that are the kernel's own, as it has them."""
+        found = []
+        for name in names:
+            done = subprocess.run(
+                ["modprobe", "-S", self.release, "-d", str(self.dir / "image"),
+                 "--show-depends", name], capture_output=True, text=True, check=False,
+                env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+            if done.returncode == 0:
+                found.append(name)
+        return found
+
+
+def _lines(path):
+    """The columns of each kernel in a list, oldest first."""
+    if not path.exists():
+        return []
+    return [line.split() for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+
+
+def listed():
+    """The names of all kernels that the rig knows."""
+    added = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "kmodkit/kernels"
+    return [line[0] for path in (HERE / "kernels/list", HERE / "kernels/instrumented", added)
+            for line in _lines(path)]
+
+
+def default():
+    """The oldest, 6.1, the newest, and the instrumented one if it was built."""
+    stock = [line[0] for line in _lines(HERE / "kernels/list") if line[0] != "new" and line[4] == "amd64"]
+    names = [stock[0], "6.1", stock[-1]]
+    if (CACHE / "kernels/6.1-kasan/release").exists():
+        names.append("6.1-kasan")
+    return names
+
+
+def check_names(names):
+    """Refuse a name before anything is done."""
+    known = listed()
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no kernel '{name}'; there are: {' '.join(known)}")
+
+
+def get(name):
+    """Fetch a kernel if it is not in the cache."""
+    return Kernel(name, output_of(HERE / "kernels/fetch", name))

@@ -1,0 +1,295 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of what judges and reports, which need no machine: they read what one has said."""
+
+import io
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# pylint: disable=wrong-import-position
+from checker import elf, judge, log, machine, report  # noqa: E402
+from checker.tree import Module, Tree, _in_order  # noqa: E402
+
+WARNING = """[    9.1] ------------[ cut here ]------------
+[    9.1] WARNING: CPU: 0 PID: 9 at fs/proc/generic.c:10 thing_open+0x1/0x2 [thing]
+[    9.1] Call Trace:
+[    9.1]  thing_open+0x1/0x2 [thing]
+[    9.1] ---[ end trace 0000000000000000 ]---
+"""
+KASAN = """[    9.1] ==================================================================
+[    9.1] BUG: KASAN: slab-out-of-bounds in thing_write+0x1/0x2 [thing]
+[    9.1] Write of size 1 at addr ffff888003 by task exercise/70
+[    9.1] Call Trace:
+[    9.1]  thing_write+0x1/0x2 [thing]
+[    9.1] ==================================================================
+"""
+UNLOADED = """[    9.1] BUG: unable to handle page fault for address: ffffffffc0201000
+[    9.1] #PF: supervisor instruction fetch in kernel mode
+[    9.1] RIP: 0010:0xffffffffc0201000
+[    9.1] Call Trace:
+[    9.1]  call_timer_fn+0x1/0x2
+[    9.1] ---[ end trace 0000000000000000 ]---
+"""
+FOREIGN = """[    0.5] WARNING: CPU: 0 PID: 0 at kernel/x.c:10 other_call+0x1/0x2
+[    0.5] ---[ end trace 0000000000000000 ]---
+"""
+TAKEN = """[    9.1] sysfs: cannot create duplicate filename '/devices/virtual/misc/thing'
+[    9.1] Call Trace:
+[    9.1]  <TASK>
+[    9.1]  init_module+0x1/0x2 [thing_2]
+[    9.1]  </TASK>
+"""
+
+
+def in_step(step, text):
+    """A console in which the text came in a step."""
+    return f"[    9.0] kmodkit: step {step}\n{text}[    9.9] kmodkit: end {step}\n"
+
+
+class Log(unittest.TestCase):
+    """What a console says."""
+
+    def kinds(self, text):
+        """The classes of the reports in it."""
+        return [one.kind for one in log.read(in_step("exercise file /dev/thing root", text))]
+
+    def test_classes(self):
+        """Each report is one, and of the right class."""
+        self.assertEqual(self.kinds(WARNING + KASAN + UNLOADED), ["warning", "out-of-bounds", "use-after-unload"])
+        for words, kind in (
+                ("BUG: sleeping function called from invalid context at a.c:1", "sleep-in-atomic"),
+                ("WARNING: possible circular locking dependency detected", "lock-order"),
+                ("BUG: KASAN: double-free in thing_release+0x1/0x2 [thing]", "double-free"),
+                ("BUG: KASAN: slab-use-after-free in thing_release+0x1/0x2 [thing]", "use-after-free"),
+                ("BUG: kernel NULL pointer dereference, address: 0000000000000000", "null-pointer"),
+                ("ODEBUG: free active (active state 0) object type: timer_list hint: 0x0", "timer-alive"),
+                ("ODEBUG: free active (active state 0) object type: work_struct hint: 0x0", "work-alive"),
+                ("fill_read_buffer: entries_show+0x0/0x1 returned bad count", "attribute-overlong"),
+                ("INFO: task exercise:70 blocked for more than 30 seconds.", "hang"),
+                ("BUG kmalloc-64 (Not tainted): Right Redzone overwritten", "out-of-bounds"),
+                ("UBSAN: array-index-out-of-bounds in a.c:1:2", "out-of-bounds"),
+                ("usercopy: Kernel memory exposure attempt detected from SLUB object", "out-of-bounds")):
+            found = self.kinds(f"[    9.1] {words}\n")
+            if "usercopy" not in words:
+                self.assertEqual(found, [kind], words)
+
+    def test_steps(self):
+        """A report belongs to the step that it came in."""
+        self.assertEqual([one.step for one in log.read(FOREIGN + in_step("load", WARNING) + KASAN)],
+                         ["boot", "load", "after load"])
+
+    def test_blame(self):
+        """Whose frames it has; a module that is gone has lost its name."""
+        reports = log.read(in_step("load", WARNING + UNLOADED + FOREIGN))
+        self.assertEqual([one.blames(["thing"]) for one in reports], [True, True, False])
+        self.assertFalse(reports[0].blames(["thin"]))
+
+    def test_baseline(self):
+        """What the kernel says without the module as well is no fault of the module's."""
+        shapes = {one.shape for one in log.read(FOREIGN)}
+        for one in log.read(in_step("load", FOREIGN)):
+            self.assertTrue(log.is_foreign(one, ["thing"], shapes))
+            self.assertFalse(log.is_foreign(one, ["thing"], set()))
+        for one in log.read(in_step("load", WARNING)):
+            self.assertFalse(log.is_foreign(one, ["thing"], {one.shape}))
+
+    def test_taken(self):
+        """The kernel's way to refuse a name is no fault while the names are taken on purpose."""
+        self.assertTrue(all(log.is_foreign(one, ["thing", "thing_2"], set())
+                            for one in log.read(in_step("twice", TAKEN))))
+        self.assertFalse(any(log.is_foreign(one, ["thing", "thing_2"], set())
+                             for one in log.read(in_step("load", TAKEN))))
+
+    def test_panic(self):
+        """The state of all tasks, which follows a panic, is no complaint."""
+        panic = "[    9.2] Kernel panic - not syncing: Fatal exception\n[    9.2] Call Trace:\n" \
+                "[    9.2] INFO: NMI handler (nmi_cpu_backtrace_handler) took too long to run: 9 msecs\n"
+        self.assertEqual(self.kinds(UNLOADED + panic), ["use-after-unload"])
+        self.assertEqual(self.kinds(panic), ["panic"])
+
+    def test_ordered(self):
+        """An allocation that the rig made fail may be told of."""
+        text = "[    9.1] exercise: page allocation failure: order:0\n[    9.1] Call Trace:\n" \
+               "[    9.1]  thing_open+0x1/0x2 [thing]\n[    9.1]  </TASK>\n"
+        self.assertTrue(all(log.is_foreign(one, ["thing"], set())
+                            for one in log.read(in_step("exercise file /dev/thing root", text))))
+
+
+def run_of(text):
+    """A run in which the stages printed that."""
+    one = machine.Machine.__new__(machine.Machine)
+    one.run, one.done, one.plan = machine.Run(), [], machine.Plan([])
+    one._read(io.StringIO(text))  # pylint: disable=protected-access
+    return one.run
+
+
+LOADED = "@step\tload\n@verdict\tload\tload\tPASS\tthing\n@new\tdev\t/dev/thing\n@end\tload\n"
+
+
+def judged(text, console="", death=None):
+    """The verdict on a module called thing."""
+    run = run_of(text)
+    run.reports = log.read(console)
+    run.deaths = [death] if death else []
+    result = judge.Result("tree", "6.1", "6.1.0", "thing/1")
+    result.set("build", "PASS")
+    return judge.Judge(result, run, [Module("thing", b"")], (set(), set())).judge()
+
+
+class Verdicts(unittest.TestCase):
+    """What is made of what a machine showed."""
+
+    def test_clean(self):
+        """Nothing to complain of."""
+        result = judged(LOADED + "@step\texercise file /dev/thing root\n@did\tfile /dev/thing root\t90\t40\n@done\n")
+        self.assertEqual(result.stages.pop("tests"), "-")
+        self.assertEqual(set(result.stages.values()), {"PASS"})
+        self.assertEqual(result.exercised, [("file /dev/thing root", 90, 40)])
+        self.assertEqual(result.surface, [("dev", "/dev/thing")])
+        self.assertFalse(result.failed)
+
+    def test_no_hardware(self):
+        """A module without its device is skipped, with the evidence."""
+        result = judged("@step\tload\n@verdict\tload\tload\tFAIL\tthing: No such device\n"
+                        "@said\t[  1.0] thing: no card found\n@end\tload\n")
+        self.assertEqual(result.stages["load"], "SKIP")
+        self.assertIn("no card found", result.causes["load"])
+        self.assertFalse(result.failed)
+
+    def test_no_load(self):
+        """Another error is a failure."""
+        result = judged("@step\tload\n@verdict\tload\tload\tFAIL\tthing: Invalid argument\n@end\tload\n")
+        self.assertEqual(result.stages["load"], "FAIL")
+        self.assertEqual(result.stages["exercise"], "-")
+
+    def test_left(self):
+        """What is left is named by the thing that says most; the kernel's own is not counted."""
+        result = judged(LOADED + "@step\tleftovers\n@left\tsysfs\t/sys/devices/virtual/bdi/7:0\n"
+                        "@left\tsysfs-dir\t/sys/class/thing\n@left\tclass\tthing\n@end\tleftovers\n")
+        self.assertEqual([(one.stage, one.kind) for one in result.findings], [("leftovers", "class-left")])
+        result = judged(LOADED + "@step\tleftovers\n@left\tsysfs\t/sys/devices/virtual/bdi/7:0\n@end\tleftovers\n")
+        self.assertEqual(result.findings, [])
+
+    def test_left_once(self):
+        """What is left in one step is there in the next one, too."""
+        left = "@left\tproc\t/proc/thing\n"
+        result = judged(LOADED + f"@step\tleftovers\n{left}@end\tleftovers\n"
+                        f"@step\tparameters\n{left}@end\tparameters\n")
+        self.assertEqual([(one.stage, one.kind) for one in result.findings], [("leftovers", "proc-left")])
+
+    def test_stuck(self):
+        """What will not unload has left nothing: it is still there."""
+        result = judged(LOADED + "@step\tunload\n@verdict\tunload\tunload\tFAIL\tthing cannot be unloaded\n"
+                        "@left\tdev\t/dev/thing\n@end\tunload\n")
+        self.assertEqual([one.kind for one in result.findings], ["stuck"])
+
+    def test_found(self):
+        """What no log tells of."""
+        result = judged(LOADED + "@step\texercise file /dev/thing root\n@found\tuninitialised\tread gives away\n")
+        self.assertEqual([(one.stage, one.kind) for one in result.findings], [("exercise", "uninitialised")])
+        self.assertIn("--only 'exercise file /dev/thing root'", result.findings[0].command)
+
+    def test_tests(self):
+        """The tree's own tests have a stage, if there are any."""
+        step = "@step\ttest one\nok 1\nnot ok 2 - two\n@verdict\ttest one\ttests\t"
+        result = judged(LOADED + step + "FAIL\tone: not ok 2 - two\n@end\ttest one\n")
+        self.assertEqual([(one.stage, one.kind, one.words) for one in result.findings],
+                         [("tests", "test", ["ok 1", "not ok 2 - two"])])
+        self.assertIn("--only 'test one'", result.findings[0].command)
+        result = judged(LOADED + step + "PASS\tone\n@end\ttest one\n")
+        self.assertEqual((result.stages["tests"], result.findings), ("PASS", []))
+
+    def test_death(self):
+        """A machine that hung is the fault of the step; one that panicked, of what it said."""
+        step = "exercise file /dev/thing root"
+        result = judged(LOADED, death=(step, "hang", []))
+        self.assertEqual([(one.stage, one.kind) for one in result.findings], [("exercise", "hang")])
+        result = judged(LOADED, in_step(step, UNLOADED), death=(step, "panic", []))
+        self.assertEqual([one.kind for one in result.findings], ["use-after-unload"])
+        self.assertEqual(result.stages["log"], "FAIL")
+
+    def test_leak(self):
+        """The kernel's own modules have such addresses, too, before and after."""
+        result = judged(LOADED + "@leak-before\tslab kmalloc-8 2 0xffffffffc0201000\n"
+                        "@step\tleftovers\n@leak\tslab kmalloc-8 2 0xffffffffc0201000\n")
+        self.assertEqual(result.findings, [])
+
+
+class Reports(unittest.TestCase):
+    """The forms that results are given in."""
+
+    def setUp(self):
+        self.bad = judged(LOADED, in_step("load", WARNING))
+        self.good = judged(LOADED)
+        self.good.kernel = "7.3"
+
+    def test_json(self):
+        """What was written can be joined again."""
+        texts = [report.as_json([self.bad]), report.as_json([self.good])]
+        joined = report.from_json(texts)
+        self.assertEqual(report.table(joined), report.table([self.bad, self.good]))
+        self.assertEqual(joined[0].findings, self.bad.findings)
+
+    def test_junit(self):
+        """JUnit's own reader counts the same."""
+        import junitparser  # pylint: disable=import-outside-toplevel
+        xml = junitparser.JUnitXml.fromstring(report.junit([self.bad, self.good]).encode())
+        self.assertEqual(sum(suite.tests for suite in xml), 14)
+        self.assertEqual(sum(suite.failures for suite in xml), 2)
+
+    def test_tap(self):
+        """A reader of TAP finds every stage."""
+        from tap.parser import Parser  # pylint: disable=import-outside-toplevel
+        lines = [line for line in Parser().parse_text(report.tap([self.bad])) if line.category == "test"]
+        self.assertEqual(len(lines), 7)
+        self.assertEqual(sum(not line.ok for line in lines), 2)
+
+    def test_text(self):
+        """The cause, the kernel's words and the command are there."""
+        text = report.text([self.bad])
+        for words in ("FAIL load", "thing_open", "again: kmodkit check tree -k 6.1"):
+            self.assertIn(words, text)
+        self.assertIn("| FAIL |", report.markdown([self.bad]))
+
+
+class Elf(unittest.TestCase):
+    """A module's file is foreign, and may be anything."""
+
+    def test_garbage(self):
+        """No file makes the reader fail."""
+        for data in (b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 100, b"\x7fELF\x02\x01" + b"\0" * 100):
+            found = elf.Elf(data)
+            self.assertEqual(elf.words(found), [])
+            self.assertEqual(elf.commands(found), [])
+            self.assertIsNone(elf.renamed(data, "thing", "thing_2"))
+
+
+class Order(unittest.TestCase):
+    """What is loaded first."""
+
+    def test_depends(self):
+        """Those that others depend on; a circle ends."""
+        one, two = Module("a-b", b"", ["c"]), Module("c", b"", ["videodev"])
+        self.assertEqual([module.name for module in _in_order([one, two])], ["c", "a-b"])
+        two.depends.append("a_b")
+        self.assertEqual(len(_in_order([one, two])), 2)
+
+
+class Conf(unittest.TestCase):
+    """kmodkit.conf of a tree."""
+
+    def test_parameters(self):
+        """They are words of a command line of insmod, and nothing else."""
+        with tempfile.TemporaryDirectory() as directory:
+            (Path(directory) / "Kbuild").write_text("obj-m := thing.o\n")
+            conf = Path(directory) / "kmodkit.conf"
+            self.assertEqual(Tree(directory).parameters(), {})
+            conf.write_text("# load no\nload thing size=4096 names=a,b\nload other $(reboot)\n")
+            self.assertEqual(Tree(directory).parameters(), {"thing": "size=4096 names=a,b"})
+
+
+if __name__ == "__main__":
+    unittest.main()
