@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	export kdir
-	kdir=$(find /lib/modules -path '*/6.1.*-amd64/build' | sort -V | tail -n 1)
+	kdir=$(find /lib/modules -path '*-amd64/build' | sort -V | tail -n 1)
 	export src=$BATS_FILE_TMPDIR/src
 	make -s -C "$BATS_TEST_DIRNAME/.." dkms-source DESTDIR="$src"
 	src=$(echo "$src"/usr/src/kmodkit-*)
@@ -29,23 +29,80 @@ setup_file() {
 		[ -n "$(modinfo -F version "$ko")" ]
 		[ "$(modinfo -F depends "$ko")" = "" ]
 		run ! grep fs- < <(modinfo -F alias "$ko")
+		# of a driver that a kernel may lack: CONFIG_NLS
+		run ! grep -E ' (utf|nls|.*_nls)' < <(nm -u "$ko")
 		modinfo -p "$ko" | while read -r parameter; do
 			[[ $parameter == *:*" "*"("*")" ]]
 		done
 	done
 }
 
-@test "make install and make uninstall, below INSTALL_MOD_PATH" {
+# The host may have them installed.
+on_the_host() {
+	find /lib/modules -name 'kmk_*' -exec sha256sum {} +
+}
+
+@test "make install and make uninstall, below DESTDIR or INSTALL_MOD_PATH, also a relative one" {
 	kver=$(basename "$(dirname "$kdir")")
-	run make -C "$src" KDIR="$kdir" INSTALL_MOD_PATH="$BATS_FILE_TMPDIR/root" install
+	before=$(on_the_host)
+	for root in DESTDIR="$BATS_TEST_TMPDIR/one" INSTALL_MOD_PATH="$BATS_TEST_TMPDIR/two" INSTALL_MOD_PATH=../three; do
+		dir=$(cd "$src" && realpath -m "${root#*=}")
+		run make -C "$src" KDIR="$kdir" "$root" install
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[ "$(find "$dir/lib/modules/$kver/updates/kmodkit" -name 'kmk_*.ko*' | wc -l)" -eq 7 ]
+		grep -q kmk_echo "$dir/lib/modules/$kver/modules.dep"
+		[[ $output != *"another copy"* ]]
+		run make -C "$src" KDIR="$kdir" "$root" uninstall
+		[ "$status" -eq 0 ]
+		[ -z "$(find "$dir" -name 'kmk_*')" ]
+		run ! grep -q kmk_ "$dir/lib/modules/$kver/modules.dep"
+	done
+	[ "$(on_the_host)" = "$before" ]
+}
+
+@test "make install says so where modprobe takes another copy" {
+	kver=$(basename "$(dirname "$kdir")")
+	root=$BATS_TEST_TMPDIR
+	make -C "$src" KDIR="$kdir" DESTDIR="$root" install
+	mkdir -p "$root/etc/depmod.d"
+	mv "$root/lib/modules/$kver/updates/kmodkit" "$root/lib/modules/$kver/updates/aaa"
+	echo "override kmk_echo $kver updates/aaa" > "$root/etc/depmod.d/test.conf"
+	printf '#!/bin/sh\nexec depmod -C %s "$@"\n' "$root/etc/depmod.d" > "$root/depmod"
+	chmod +x "$root/depmod"
+	run make -C "$src" KDIR="$kdir" DESTDIR="$root" DEPMOD="$root/depmod" install
 	echo "$output"
 	[ "$status" -eq 0 ]
-	[ "$(find "$BATS_FILE_TMPDIR/root/lib/modules/$kver/updates/kmodkit" -name 'kmk_*.ko*' | wc -l)" -eq 7 ]
-	grep -q kmk_echo "$BATS_FILE_TMPDIR/root/lib/modules/$kver/modules.dep"
-	run make -C "$src" KDIR="$kdir" INSTALL_MOD_PATH="$BATS_FILE_TMPDIR/root" uninstall
+	[[ $output == *"modprobe takes another copy, $root/lib/modules/$kver/updates/aaa/chardev/kmk_echo.ko"* ]]
+}
+
+# As Yocto's module.bbclass, Buildroot's kernel-module infrastructure and Nix's recipes call it.
+@test "the build and modules_install of distributions' recipes" {
+	kver=$(basename "$(dirname "$kdir")")
+	for name in KERNEL_SRC KERNELDIR KSRC; do
+		make -C "$src" clean "$name=$kdir"
+		run make -C "$src" "$name=$kdir"
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[ "$(find "$src" -name 'kmk_*.ko' | wc -l)" -eq 7 ]
+	done
+	run make -C "$src" KERNEL_SRC="$kdir" DEPMOD=echo \
+		MODLIB="$BATS_TEST_TMPDIR/yocto/lib/modules/$kver" modules_install
+	echo "$output"
 	[ "$status" -eq 0 ]
-	[ -z "$(find "$BATS_FILE_TMPDIR/root" -name 'kmk_*')" ]
-	run ! grep -q kmk_ "$BATS_FILE_TMPDIR/root/lib/modules/$kver/modules.dep"
+	[ "$(find "$BATS_TEST_TMPDIR/yocto/lib/modules/$kver/updates" -name 'kmk_*.ko*' | wc -l)" -eq 7 ]
+	run make -C "$kdir" M="$src" INSTALL_MOD_PATH="$BATS_TEST_TMPDIR/buildroot" modules_install
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(find "$BATS_TEST_TMPDIR/buildroot" -name 'kmk_*.ko*' | wc -l)" -eq 7 ]
+}
+
+@test "the modules do not tell where they were built" {
+	make -C "$src" KDIR="$kdir"
+	for ko in "$src"/*/kmk_*.ko; do
+		objcopy -g "$ko" "$BATS_TEST_TMPDIR/stripped.ko"
+		run ! grep -qF "$src" "$BATS_TEST_TMPDIR/stripped.ko"
+	done
 }
 
 @test "make clean leaves the sources and nothing else" {
@@ -65,10 +122,11 @@ setup_file() {
 	done
 }
 
-@test "missing headers: one error that names the package" {
+@test "missing headers: one error that names the packages" {
 	run make -C "$src" KVER=9.9.9-none
 	[ "$status" -ne 0 ]
 	[[ $output == *"apt install linux-headers-9.9.9-none"* ]]
+	[[ $output == *"dnf install kernel-devel-9.9.9-none"* ]]
 }
 
 # Headers of a kernel RELEASE that only say that they were called.
@@ -80,7 +138,7 @@ mock_headers() {
 }
 
 @test "a kernel newer than the newest tested: built, and said in one line" {
-	newest=$(awk '/^[^#]/ && $3 != "*" { print $3 }' "$BATS_TEST_DIRNAME/kernels/list" | sort -V | tail -n 1)
+	newest=$(awk '/^[^#]/ && $3 != "*" { print $3 }' "$BATS_TEST_DIRNAME/../rig/kernels/list" | sort -V | tail -n 1)
 	for newer in "${newest%.*}.$((${newest#*.} + 1))-rc1" "${newest%.*}.1${newest#*.}.2-amd64" 20.0.1; do
 		mock_headers "$newer"
 		run make -s -C "$src" KDIR="$BATS_TEST_TMPDIR/kdir"
@@ -106,11 +164,40 @@ mock_headers() {
 	[[ $output == *"kernel build with LLVM=1"* ]]
 }
 
-@test "a path with a space: a clear error" {
-	cp -r "$src" "$BATS_TEST_TMPDIR/a path"
-	run make -C "$BATS_TEST_TMPDIR/a path" KDIR="$kdir"
+@test "a path that make or Kbuild would take apart: a clear error" {
+	# shellcheck disable=SC2016 # the dollar itself
+	for path in 'a path' 'a$path' 'a#path' 'a,path' 'a(path)' "a'path" 'a"path' 'a:path' 'a;path' 'a&path'; do
+		cp -r "$src" "$BATS_TEST_TMPDIR/$path"
+		(cd "$BATS_TEST_TMPDIR/$path"
+		 run make KDIR="$kdir"
+		 echo "$path: $output"
+		 [ "$status" -ne 0 ]
+		 [[ $output == *"has a space or another character"* ]])
+	done
+}
+
+@test "make deb without a git clone: a clear error" {
+	cp -r "$src" "$BATS_TEST_TMPDIR/src"
+	mkdir "$BATS_TEST_TMPDIR/src/tests"
+	ln -s /bin/true "$BATS_TEST_TMPDIR/src/tests/setup"
+	run make -C "$BATS_TEST_TMPDIR/src" deb
 	[ "$status" -ne 0 ]
-	[[ $output == *"has a space"* ]]
+	[[ $output == *"it wants a git clone"* ]]
+}
+
+@test "make install-tools and uninstall-tools; without a static C library, too" {
+	make -s -C "$BATS_TEST_DIRNAME/.." install-tools DESTDIR="$BATS_TEST_TMPDIR/root" prefix=/usr
+	[ "$("$BATS_TEST_TMPDIR/root/usr/bin/kmk" --version)" ]
+	[ -e "$BATS_TEST_TMPDIR/root/usr/share/man/man5/cramfs.5" ]
+	make -s -C "$BATS_TEST_DIRNAME/.." uninstall-tools DESTDIR="$BATS_TEST_TMPDIR/root" prefix=/usr
+	[ -z "$(find "$BATS_TEST_TMPDIR/root" -type f)" ]
+
+	# a compiler that cannot link statically
+	printf '#!/bin/sh\ncase " $* " in *" -static "*) exit 1 ;; esac\nexec gcc "$@"\n' > "$BATS_TEST_TMPDIR/cc"
+	chmod +x "$BATS_TEST_TMPDIR/cc"
+	make -s -C "$BATS_TEST_DIRNAME/.." install-tools BUILD="$BATS_TEST_TMPDIR/build" \
+		CC="$BATS_TEST_TMPDIR/cc" DESTDIR="$BATS_TEST_TMPDIR/root"
+	[ "$("$BATS_TEST_TMPDIR/root/usr/local/bin/kmk" --version)" ]
 }
 
 @test "make help lists the targets, and each exists" {

@@ -3,7 +3,8 @@
 # The checkers of an instrumented kernel, each of which must tell of a fault planted
 # for it (tests/modules/kmk_fault.c): of one that keeps silent, silence says nothing.
 
-. "$BATS_TEST_DIRNAME/vm/verdict"
+. "$BATS_TEST_DIRNAME/../rig/vm/verdict"
+ours=kmk_fault
 
 has() {
 	grep -qx "CONFIG_$1=y" "$KMK_KERNEL/config" 2> /dev/null
@@ -19,16 +20,16 @@ setup_file() {
 	! has KCSAN || faults=(race)
 	[ ${#faults[@]} -gt 0 ] || return 0
 	# It has every checker that it is to have, or this fails: only the others are skipped.
-	"$BATS_TEST_DIRNAME/kernels/fetch" "$(basename "$KMK_KERNEL")"
+	"$BATS_TEST_DIRNAME/../rig/kernels/fetch" "$(basename "$KMK_KERNEL")"
 	# shellcheck disable=SC2016 # for the shell in the machine
-	"$BATS_TEST_DIRNAME/vm/run" sh -c 'for fault; do
+	"$BATS_TEST_DIRNAME/../rig/vm/run" sh -c 'for fault; do
 			echo "fault $fault" > /dev/kmsg
-			insmod /lib/kmk/kmk_fault.ko fault="$fault" && rmmod kmk_fault || exit
+			insmod /lib/kmodkit/kmk_fault.ko fault="$fault" && rmmod kmk_fault || exit
 		done' sh "${faults[@]}" > "$BATS_FILE_TMPDIR/verdict" || true
 	grep -q '# vm: the kernel complained' "$BATS_FILE_TMPDIR/verdict"
 }
 
-# Some line from this fault to the next one in the log matches, of those for which tests/vm/run
+# Some line from this fault to the next one in the log matches, of those for which rig/vm/run
 # fails a run.
 told() {
 	has "$1" || skip "this kernel has no $1"
@@ -102,8 +103,8 @@ told() {
 # Nothing of the log tells: it is cleared, and the console has none of it.
 @test "kmemleak and lockdep that are off at the end fail the run, and are told" {
 	has KASAN || skip 'on this kernel neither is there to be turned off'
-	KMK_VM_LOG='' run "$BATS_TEST_DIRNAME/vm/run" sh -c 'dmesg -n 1
-		insmod /lib/kmk/kmk_fault.ko fault=use_after_free
+	KMK_VM_LOG='' run "$BATS_TEST_DIRNAME/../rig/vm/run" sh -c 'dmesg -n 1
+		insmod /lib/kmodkit/kmk_fault.ko fault=use_after_free
 		echo off > /sys/kernel/debug/kmemleak
 		dmesg -c > /dev/null'
 	[ "$status" -eq 3 ]
@@ -125,9 +126,9 @@ told() {
 	cp "$KMK_KERNEL"/{config,key,release} "$kernels/$name/"
 	cp "$KMK_KERNEL/version" "$BATS_TEST_TMPDIR/kmodkit/source/$source/"
 	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR
-	[ "$("$BATS_TEST_DIRNAME/kernels/fetch" "$name")" = "$kernels/$name" ]
+	[ "$("$BATS_TEST_DIRNAME/../rig/kernels/fetch" "$name")" = "$kernels/$name" ]
 	echo another > "$BATS_TEST_TMPDIR/kmodkit/source/$source/version"
-	run "$BATS_TEST_DIRNAME/kernels/fetch" "$name"
+	run "$BATS_TEST_DIRNAME/../rig/kernels/fetch" "$name"
 	[ "$status" -ne 0 ]
 	[ ! -e "$kernels/$name/release" ]
 }

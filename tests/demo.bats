@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	make -s -C "$BATS_TEST_DIRNAME/.." tools
-	"$BATS_TEST_DIRNAME/vm/run" -f "$BATS_TEST_DIRNAME/../build/tools/kmk" \
+	"$BATS_TEST_DIRNAME/../rig/vm/run" -f "$BATS_TEST_DIRNAME/../build/tools/kmk" \
 		"$BATS_TEST_DIRNAME/vm/demo" > "$BATS_FILE_TMPDIR/transcript"
 }
 
@@ -55,4 +55,8 @@ after() {
 @test "cramfs keeps files, and its limit" {
 	[ "$(after 'cat /mnt/dir/link')" = 'a file on cramfs' ]
 	after 'df -h /mnt' | grep '100% /mnt'
+}
+
+@test "no colours but on a terminal that wants them" {
+	run ! grep -q $'\x1b' "$BATS_FILE_TMPDIR/transcript"
 }

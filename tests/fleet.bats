@@ -13,7 +13,7 @@ setup_file() {
 	openssl req -new -x509 -newkey rsa:2048 -nodes -subj '/CN=kmodkit test' -days 2 \
 		-keyout key.pem -out cert.pem 2> /dev/null
 	SIGN_KEY=$PWD/key.pem SIGN_CERT=$PWD/cert.pem \
-		"$BATS_TEST_DIRNAME/kernels/export" "$tree" "$name" > log 2>&1 || { cat log; return 1; }
+		"$BATS_TEST_DIRNAME/export" "$tree" "$name" > log 2>&1 || { cat log; return 1; }
 }
 
 @test "seven modules for that kernel, signed and without debug information" {
@@ -35,7 +35,7 @@ setup_file() {
 }
 
 @test "a machine without a compiler loads one from the tree" {
-	run "$BATS_TEST_DIRNAME/vm/run" -p modprobe -f "$tree" sh -c '
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -p modprobe -f "$tree" sh -c '
 		/tests/modprobe -d /tests/tree kmk_echo && echo "from the tree" > /dev/echo && cat /dev/echo'
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -44,11 +44,11 @@ setup_file() {
 
 @test "a kernel that enforces signatures refuses a key that it does not know, and says so" {
 	ko=$tree/lib/modules/$release/updates/kmodkit/kmk_minimal.ko
-	run "$BATS_TEST_DIRNAME/vm/run" -a module.sig_enforce=1 -f "$ko" insmod /tests/kmk_minimal.ko
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -a module.sig_enforce=1 -f "$ko" insmod /tests/kmk_minimal.ko
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"ey was rejected by service"* ]]
-	run "$BATS_TEST_DIRNAME/vm/run" -f "$ko" insmod /tests/kmk_minimal.ko
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -f "$ko" insmod /tests/kmk_minimal.ko
 	[ "$status" -eq 0 ]
 }
 
@@ -73,7 +73,7 @@ secure_boot() {
 	secure_boot
 	ko=$tree/lib/modules/$release/updates/kmodkit/kmk_minimal.ko
 	# shellcheck disable=SC2016 # for the machine's shell
-	run "$BATS_TEST_DIRNAME/vm/run" -u -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -u -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
 		insmod /tests/kmk_minimal.ko
 		insmod /tests/efivarfs.ko
 		mount -t efivarfs efivarfs /mnt
@@ -82,7 +82,7 @@ secure_boot() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"ey was rejected by service"* ]]
-	run "$BATS_TEST_DIRNAME/vm/run" -u -q "$machine" -f "$ko" sh -c '
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -u -q "$machine" -f "$ko" sh -c '
 		insmod /tests/kmk_minimal.ko && dmesg | grep -E "locked down|X.509 cert .kmodkit"'
 	echo "$output"
 	[ "$status" -eq 0 ]

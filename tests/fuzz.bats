@@ -12,11 +12,11 @@ setup_file() {
 	export found=$BATS_FILE_TMPDIR/found
 
 	can_fuzz || return 0
-	KMK_KO=$(tests/kernels/build "$(basename "$KMK_KERNEL")" KCOV_INSTRUMENT=y)
+	KMK_KO=$(rig/kernels/build "$(basename "$KMK_KERNEL")" KCOV_INSTRUMENT=y)
 	export KMK_KO
 	# shellcheck disable=SC2016 # for the shell in the machine
-	KMK_SEED=4 KMK_FUZZ_GROUP=fault KMK_FUZZ_SECONDS=900 tests/vm/run -f build/tests/fuzz \
-		sh -c 'insmod /lib/kmk/kmk_fault.ko fault=maze && fuzz' > "$found" || true
+	KMK_SEED=4 KMK_FUZZ_GROUP=fault KMK_FUZZ_SECONDS=900 rig/vm/run -f build/tests/fuzz \
+		sh -c 'insmod /lib/kmodkit/kmk_fault.ko fault=maze && fuzz' > "$found" || true
 }
 
 can_fuzz() {
@@ -34,7 +34,7 @@ shortest() {
 
 # A machine in which the command brings the fault about.
 faults() {
-	run tests/vm/run "${@:2}" sh -c "insmod /lib/kmk/kmk_fault.ko fault=maze && $1"
+	run rig/vm/run "${@:2}" sh -c "insmod /lib/kmodkit/kmk_fault.ko fault=maze && $1"
 	[ "$status" -eq 3 ]
 	[[ $output =~ $use_after_free ]]
 }
@@ -64,7 +64,7 @@ faults() {
 
 @test "no program makes the kernel complain of the modules, for 5 minutes" {
 	cat tests/fuzz/corpus/*.txt > "$BATS_TEST_TMPDIR/corpus"
-	KMK_FUZZ_SECONDS=300 run tests/fuzz/in-vm "$BATS_TEST_TMPDIR/corpus"
+	KMK_FUZZ_SECONDS=300 run rig/fuzz/in-vm "$BATS_TEST_TMPDIR/corpus"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# A third of what the stored programs alone reach

@@ -9,7 +9,7 @@ cd "$BATS_TEST_DIRNAME/.." || exit
 shortens() {
 	printf '%s\n' 'echo 0 0 0 2' '' race 'fault 0 0 0 2' 'echo 1 0 0 1' 'fault_write 0 0 0 0 : 30 e0 90 60' '' \
 		'echo 0 0 0 3' > "$BATS_TEST_TMPDIR/programs"
-	run tests/fuzz/in-vm -r -b "insmod /lib/kmk/kmk_fault.ko fault=$1" "$BATS_TEST_TMPDIR/programs"
+	run rig/fuzz/in-vm -r -b "insmod /lib/kmodkit/kmk_fault.ko fault=$1" "$BATS_TEST_TMPDIR/programs"
 	echo "$output"
 	[ "$status" -eq "$2" ]
 	output=${output#*"# fuzz: the shortest program with which the kernel $3:"$'\n'}
@@ -26,7 +26,7 @@ kill_worker='until worker=$(grep -l "^PPid:.$!\$" /proc/[0-9]*/status); do :; do
 	wait $!'
 
 @test "it goes on with another worker when one dies by a fault of its own" {
-	KMK_FUZZ_SECONDS=5 run tests/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_worker"
+	KMK_FUZZ_SECONDS=5 run rig/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_worker"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *'# fuzz: signal 11'*' programs, '*'ok 1 - no program makes the kernel complain'* ]]
@@ -43,7 +43,7 @@ kill_workers='while kill -0 $! 2> /dev/null; do
 	wait $!'
 
 @test "what one worker did is not lost with it" {
-	KMK_FUZZ_SECONDS=15 run tests/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_workers"
+	KMK_FUZZ_SECONDS=15 run rig/vm/run -f build/tests/fuzz sh -c "fuzz & $kill_workers"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	sed -n 's/^# fuzz: signal 11 after \(.*\) programs$/\1/p' <<< "$output" > "$BATS_TEST_TMPDIR/counts"
@@ -53,7 +53,7 @@ kill_workers='while kill -0 $! 2> /dev/null; do
 
 @test "a program that is run again ends with its worker" {
 	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
-	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+	run rig/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
 		sh -c "fuzz -r /tests/program 1000000000 & $kill_worker"
 	echo "$output"
 	[ "$status" -eq 1 ]
@@ -63,7 +63,7 @@ kill_workers='while kill -0 $! 2> /dev/null; do
 @test "no program is where the worker's heap may be" {
 	echo 'echo 0 0 0 1' > "$BATS_TEST_TMPDIR/program"
 	# shellcheck disable=SC2016 # for the shell in the machine
-	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+	run rig/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
 		sh -c 'for i in $(seq 60); do fuzz -r /tests/program > /said || { cat /said; exit 1; }; done'
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -72,8 +72,8 @@ kill_workers='while kill -0 $! 2> /dev/null; do
 @test "a program that the kernel kills is made short by other workers" {
 	printf '%s\n' race 'echo 1 0 0 1' 'fault 0 0 0 2' 'lseek 0 1 0 0' 'fault_write 0 0 0 0 : 30 e0 90 60' \
 		> "$BATS_TEST_TMPDIR/program"
-	run tests/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
-		sh -c 'insmod /lib/kmk/kmk_fault.ko fault=oops_maze && fuzz -r /tests/program'
+	run rig/vm/run -f build/tests/fuzz -f "$BATS_TEST_TMPDIR/program" \
+		sh -c 'insmod /lib/kmodkit/kmk_fault.ko fault=oops_maze && fuzz -r /tests/program'
 	echo "$output"
 	[ "$status" -eq 3 ]
 	[[ $output == *'# fuzz: the kernel says: BUG: '*'not ok 1 - '* ]]

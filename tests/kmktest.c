@@ -4,12 +4,17 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <liburing.h>
+#include <linux/userfaultfd.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 void kmk_mark_place(const char *file, int line)
@@ -65,7 +70,7 @@ int module_load(const char *name, const char *params)
 	char path[256];
 	int fd, ret;
 
-	snprintf(path, sizeof(path), "%s/%s.ko", dir ? dir : "/lib/kmk", name);
+	snprintf(path, sizeof(path), "%s/%s.ko", dir ? dir : "/lib/kmodkit", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
 	ret = syscall(SYS_finit_module, fd, params ? params : "", 0) ? -errno : 0;
@@ -213,6 +218,11 @@ void *buffer_before_hole(size_t size)
 	return area + body - size;
 }
 
+unsigned int sized(unsigned int cmd, size_t size)
+{
+	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
+}
+
 /* How many bytes the kernel copies at once, or none of them when one cannot be. */
 #if defined(__i386__) || defined(__riscv)
 #define AT_ONCE 64
@@ -275,6 +285,29 @@ static bool asleep(pid_t tid)
 	return state && state[2] == 'S';
 }
 
+static sigjmp_buf bus_jump;
+
+static void on_bus(int sig)
+{
+	siglongjmp(bus_jump, sig);
+}
+
+bool bus(volatile char *at, bool store)
+{
+	struct sigaction action = { .sa_handler = on_bus }, old;
+	bool got = false;
+
+	sigaction(SIGBUS, &action, &old);
+	if (sigsetjmp(bus_jump, 1))
+		got = true;
+	else if (store)
+		*at = 1;
+	else
+		(void)*at;
+	sigaction(SIGBUS, &old, NULL);
+	return got;
+}
+
 void wait_asleep(pid_t tid)
 {
 	wait_until(asleep(tid));
@@ -321,6 +354,168 @@ bool has_memory_cgroups(void)
 	return strstr(controllers, "memory");
 }
 
+bool kernel_from(int major, int minor)
+{
+	struct utsname name;
+	int its_major, its_minor;
+
+	uname(&name);
+	if (sscanf(name.release, "%d.%d", &its_major, &its_minor) != 2)
+		ck_abort_msg("what kernel is '%s'?", name.release);
+	return its_major > major || (its_major == major && its_minor >= minor);
+}
+
+/* 5.19 and 6.0 have it, but their io_uring_cmd_done() is not told in which context it runs. */
+bool kernel_has_uring_cmd(void)
+{
+	unsigned int count = IORING_OP_URING_CMD + 1;
+	struct io_uring_probe *probe = calloc(1, sizeof(*probe) + count * sizeof(probe->ops[0]));
+	struct io_uring_params params = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 1, &params);
+	struct utsname name;
+	bool has;
+
+	has = !syscall(SYS_io_uring_register, ring, IORING_REGISTER_PROBE, probe, count) &&
+	      probe->ops[IORING_OP_URING_CMD].flags & IO_URING_OP_SUPPORTED;
+	close(ring);
+	free(probe);
+	uname(&name);
+	return has && strncmp(name.release, "5.19.", 5) && strncmp(name.release, "6.0.", 4);
+}
+
+void queue_uring_cmd(struct io_uring *ring, int fd, unsigned int command, const void *payload,
+		     size_t size)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	ck_assert_ptr_nonnull(sqe);
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->cmd_op = command;
+	memcpy(sqe->cmd, payload, size);
+}
+
+void enter_user_namespace(void)
+{
+	if (unshare(CLONE_NEWUSER) || spew("/proc/self/uid_map", "0 0 1"))
+		_exit(1);
+}
+
+static void *io_run(void *arg)
+{
+	struct io_call *c = arg;
+
+	__atomic_store_n(&c->tid, gettid(), __ATOMIC_RELEASE);
+	c->ret = c->is_write ? write(c->fd, c->buf, c->size) : read(c->fd, c->buf, c->size);
+	c->err = errno;
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+void io_start(struct io_call *c, bool is_write, int fd, void *buf, size_t size)
+{
+	*c = (struct io_call){ .is_write = is_write, .fd = fd, .buf = buf, .size = size };
+	ck_assert_int_eq(pthread_create(&c->thread, NULL, io_run, c), 0);
+	wait_until(__atomic_load_n(&c->tid, __ATOMIC_ACQUIRE));
+}
+
+bool io_done(struct io_call *c)
+{
+	return __atomic_load_n(&c->done, __ATOMIC_ACQUIRE);
+}
+
+void io_start_and_block(struct io_call *c, bool is_write, int fd, void *buf, size_t size)
+{
+	io_start(c, is_write, fd, buf, size);
+	wait_asleep(c->tid);
+	ck_assert(!io_done(c));
+}
+
+void io_finish(struct io_call *c, ssize_t ret)
+{
+	wait_until(io_done(c));
+	pthread_join(c->thread, NULL);
+	ck_assert_msg(c->ret == ret, "returned %zd (%s), not %zd", c->ret, strerror(c->err), ret);
+}
+
+char *stalling_page(int *uffd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	char *page;
+
+	*uffd = ck_ok(syscall(SYS_userfaultfd, O_CLOEXEC));
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_ok(ioctl(*uffd, UFFDIO_API, &api));
+	range.range.start = (unsigned long)page;
+	range.range.len = 4096;
+	ck_ok(ioctl(*uffd, UFFDIO_REGISTER, &range));
+	return page;
+}
+
+void wait_for_fault(int uffd)
+{
+	struct uffd_msg msg;
+
+	ck_assert_int_eq(read(uffd, &msg, sizeof(msg)), sizeof(msg));
+	ck_assert_int_eq(msg.event, UFFD_EVENT_PAGEFAULT);
+}
+
+void end_stall(int uffd, char *page, char fill)
+{
+	static _Alignas(4096) char source[4096];
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)page, .src = (unsigned long)source, .len = 4096,
+	};
+
+	memset(source, fill, sizeof(source));
+	ck_ok(ioctl(uffd, UFFDIO_COPY, &copy));
+	close(uffd);
+}
+
+void kill_stalled_call(int fd, bool is_write, size_t size)
+{
+	int told[2], status;
+	pid_t pid;
+	char c;
+
+	ck_ok(pipe(told));
+	pid = spawn();
+	if (!pid) {
+		struct io_call call;
+		int uffd;
+
+		io_start(&call, is_write, fd, stalling_page(&uffd), size);
+		wait_for_fault(uffd);
+		ck_assert_int_eq(write(told[1], "!", 1), 1);
+		pause();
+	}
+	ck_assert_int_eq(read(told[0], &c, 1), 1);
+	ck_ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+}
+
+long sleeps_of(pid_t tid)
+{
+	char path[64], *status, *found;
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	status = slurp(path);
+	found = strstr(status, "\nvoluntary_ctxt_switches:");
+	ck_assert_ptr_nonnull(found);
+	n = atol(strchr(found, ':') + 1);
+	free(status);
+	return n;
+}
+
+bool spinlocks_sleep(void)
+{
+	return file_has("/proc/version", "PREEMPT_RT");
+}
+
 void make_cgroup(void)
 {
 	rmdir(CGROUP);		/* of a test that failed */
@@ -357,12 +552,12 @@ bool runs_32_bits(void)
 	return waitpid(pid, &status, 0) == pid && !status;
 }
 
-void use_from_32_bits(const char *device)
+void use_from_32_bits(const char *path)
 {
 	pid_t pid = spawn();
 
 	if (!pid) {
-		execl(PROGRAM32, PROGRAM32, device, NULL);
+		execl(PROGRAM32, PROGRAM32, path, NULL);
 		perror(PROGRAM32);
 		_exit(1);
 	}

@@ -3,14 +3,15 @@
  * What the test programs share: modules, the kernel log, hostile buffers,
  * waiting for a condition, and TAP with skips on top of libcheck.
  *
- * The programs run as root in the test machine of tests/vm/, where $KMK_MODULES
- * (default /lib/kmk) holds the modules.
+ * The programs run as root in the test machine of rig/vm/, where $KMK_MODULES
+ * (default /lib/kmodkit) holds the modules.
  */
 #ifndef KMKTEST_H
 #define KMKTEST_H
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -103,6 +104,9 @@ bool file_has(const char *path, const char *needle);
 void fill_pattern(char *buf, size_t size, unsigned int seed);
 /* @size bytes that end where a page begins that may not be touched. */
 void *buffer_before_hole(size_t size);
+
+/* The ioctl command @cmd for a structure of @size bytes. */
+unsigned int sized(unsigned int cmd, size_t size);
 /*
  * Zeroed memory whose byte @at begins a page, for forget_page(): who reads from before it into
  * it takes a fault in between, in which another thread can rewrite what was read.
@@ -114,6 +118,9 @@ ssize_t ck_copied(ssize_t n, ssize_t size);
 /* An address that no process may use, and that no compiler sees through. */
 extern void * const bad_pointer;
 #define BAD_POINTER bad_pointer
+
+/* Whether an access to a byte of a map, a load or a store of 1, gets SIGBUS. */
+bool bus(volatile char *at, bool store);
 
 /* Wait until the thread sleeps in the kernel: state S and blocked in a call. */
 void wait_asleep(pid_t tid);
@@ -128,17 +135,67 @@ void drop_root(void);
 /* Whether this kernel accounts memory to cgroups (of version 2). */
 bool has_memory_cgroups(void);
 
+/*
+ * A read or write in a thread of its own: started, and asleep in the kernel with
+ * io_start_and_block(); io_finish() asserts what it returns.
+ */
+struct io_call {
+	pthread_t thread;
+	pid_t tid;
+	bool is_write;
+	int fd;
+	void *buf;
+	size_t size;
+	ssize_t ret;
+	int err;
+	bool done;
+};
+
+void io_start(struct io_call *c, bool is_write, int fd, void *buf, size_t size);
+void io_start_and_block(struct io_call *c, bool is_write, int fd, void *buf, size_t size);
+bool io_done(struct io_call *c);
+void io_finish(struct io_call *c, ssize_t ret);
+
+/* A page whose first use takes as long as the test likes; uffd gets the userfaultfd of it. */
+char *stalling_page(int *uffd);
+void wait_for_fault(int uffd);
+void end_stall(int uffd, char *page, char fill);
+
+/* Let a child read or write @size bytes, and kill it while it waits for its memory. */
+void kill_stalled_call(int fd, bool is_write, size_t size);
+
+/* This process gets all capabilities in a user namespace of its own, or ends with status 1. */
+void enter_user_namespace(void);
+
+/* How often a thread slept in the kernel. */
+long sleeps_of(pid_t tid);
+
+/* A kernel with PREEMPT_RT, whose spinlocks sleep. */
+bool spinlocks_sleep(void);
+
 /* Make a cgroup, which its test removes; the bytes of memory that it has. */
 #define CGROUP "/sys/fs/cgroup/kmk"
 void make_cgroup(void);
 long long charged(void);
 
+/* Whether this kernel is of that version or newer. */
+bool kernel_from(int major, int minor);
+
 /* Whether this kernel's sendfile() reads from character devices; some never do. */
 bool sendfile_reads_devices(void);
 
-/* Programs of 32 bits: whether this kernel runs them; have one use a device. */
+/* Whether this kernel's io_uring calls devices: URING_CMD, Linux 6.1. */
+bool kernel_has_uring_cmd(void);
+
+struct io_uring;
+
+/* Put a command for the device @fd, with @size bytes of payload, into the ring. */
+void queue_uring_cmd(struct io_uring *ring, int fd, unsigned int command, const void *payload,
+		     size_t size);
+
+/* Programs of 32 bits: whether this kernel runs them; have one use a device or a file. */
 bool runs_32_bits(void);
-void use_from_32_bits(const char *device);
+void use_from_32_bits(const char *path);
 
 /* A test that cannot run here: shown as "ok N - name # SKIP why". */
 void skip_test(const char *name, const char *why);

@@ -11,13 +11,13 @@ tested() {
 	irq man/irq_events.4
 	mempool man/mempool.4
 	proc man/rust_proc.5
-	ramfs,ramfs_data,ramfs_labels,ramfs_names,ramfs_overlay,ramfs_random,ramfs_xattr man/cramfs.5
+	ramfs,ramfs_data,ramfs_labels,ramfs_names,ramfs_overlay,ramfs_pages,ramfs_race,ramfs_random,ramfs_xattr man/cramfs.5
 	syscall man/syscall_ext.4
 	END
 }
 
 # Test programs of what has no page with errnos.
-pageless='failures kmk kunit lifetime minimal modules security'
+pageless='failures kmk kunit lifetime minimal modules old_programs security suspend'
 
 # Errors of loading and unloading, which are alike for all modules.
 common=man/kmodkit.7

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A program of 32 bits: given the name of a device, it uses what that offers to
- * programs through the device's own header. It is run by the device's tests,
- * with the module just loaded.
+ * A program of 32 bits: given the name of a device or a file, it uses what that offers
+ * to programs. It is run by the tests of the module, which is just loaded.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kmodkit/echo.h>
@@ -45,8 +46,13 @@ static void use_echo(int fd)
 /* Two events, raised with the data 0x123456789. */
 static void use_irq_events(int fd)
 {
+	struct kmk_irq_clock boot = { .clock = CLOCK_BOOTTIME };
+	struct kmk_irq_progress progress;
 	struct kmk_irq_event events[3];
 
+	assert(ioctl(fd, IRQ_EVENTS_IOC_SET_CLOCK, &boot) == 0);
+	assert(ioctl(fd, IRQ_EVENTS_IOC_GET_PROGRESS, &progress) == 0);
+	assert(progress.seen == 0 && progress.pending == 2 && progress.missed == 0);
 	assert(read(fd, events, sizeof(events)) == 2 * sizeof(*events));
 	assert(events[0].seq == 1 && events[1].seq == 2);
 	/* the same where the clock goes on in ticks */
@@ -108,6 +114,20 @@ static void use_syscall_ext(int fd)
 	assert(ioctl(fd, _IO(CUSTOM_SYSCALL_MAGIC, 2)) == -1 && errno == ENOTTY);
 }
 
+/* chattr(1), whose ioctls have numbers of their own here */
+static void use_cramfs(int fd)
+{
+	int flags = FS_NODUMP_FL, back = -1;
+
+	assert(ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0);
+	assert(ioctl(fd, FS_IOC_GETFLAGS, &back) == 0 && back == flags);
+	assert(ioctl(fd, FS_IOC_GETFLAGS, 8) == -1 && errno == EFAULT);
+	flags = FS_COMPR_FL;
+	/* the second is Linux 6.17's */
+	assert(ioctl(fd, FS_IOC_SETFLAGS, &flags) == -1);
+	assert(errno == EOPNOTSUPP || errno == ENOTTY);
+}
+
 static const struct {
 	const char *path;
 	void (*use)(int fd);
@@ -117,6 +137,7 @@ static const struct {
 	{ "/dev/irq_events", use_irq_events },
 	{ "/dev/mempool", use_mempool },
 	{ "/dev/syscall_ext", use_syscall_ext },
+	{ "/tmp/cramfs/f", use_cramfs },
 };
 
 int main(int argc, char **argv)

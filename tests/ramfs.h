@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 /* <sys/mount.h> of newer C libraries and <linux/mount.h> do not go together. */
 int mount(const char *source, const char *target, const char *type, unsigned long flags,
@@ -106,6 +108,28 @@ static inline int new_file(const char *path)
 	return ck_ok(open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644));
 }
 
+/* Of @n bytes at @at, each is @byte. */
+static inline void ck_bytes(int fd, off_t at, char byte, size_t n)
+{
+	char *data = malloc(n);
+	size_t i;
+
+	ck_assert_int_eq(pread(fd, data, n, at), n);
+	for (i = 0; i < n && data[i] == byte; i++)
+		;
+	ck_assert_msg(i == n, "byte %lld is %#x, not %#x", (long long)(at + i), data[i], byte);
+	free(data);
+}
+
+static inline void put(int fd, off_t at, char byte, size_t n)
+{
+	char *data = malloc(n);
+
+	memset(data, byte, n);
+	ck_assert_int_eq(pwrite(fd, data, n, at), n);
+	free(data);
+}
+
 /* Become root of a user namespace, and of a mount namespace. */
 static inline void enter_userns(void)
 {
@@ -121,6 +145,41 @@ static inline void enter_userns(void)
 	ck_assert_int_eq(spew("/proc/self/uid_map", map), 0);
 	snprintf(map, sizeof(map), "0 %u 1", gid);
 	ck_assert_int_eq(spew("/proc/self/gid_map", map), 0);
+}
+
+/* Bytes that this process dirtied and the kernel dropped before writeback. */
+static inline long long cancelled_writes(void)
+{
+	static const char name[] = "\ncancelled_write_bytes: ";
+	char *io, *found;
+	long long bytes;
+
+	if (!exists("/proc/self/io"))
+		return 0;
+	io = slurp("/proc/self/io");
+	found = strstr(io, name);
+	ck_assert_ptr_nonnull(found);
+	bytes = atoll(found + strlen(name));
+	free(io);
+	return bytes;
+}
+
+/* A pipe that has a reference to the first page of @fd. */
+static inline void hold_first_page(int fd, int pipes[2])
+{
+	struct iovec page = { .iov_len = PAGE };
+
+	page.iov_base = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(page.iov_base, MAP_FAILED);
+	ck_ok(pipe(pipes));
+	ck_assert_int_eq(vmsplice(pipes[1], &page, 1, 0), PAGE);
+	ck_ok(munmap(page.iov_base, PAGE));
+}
+
+static inline void let_go(int pipes[2])
+{
+	ck_ok(close(pipes[0]));
+	ck_ok(close(pipes[1]));
 }
 
 #endif /* TESTS_RAMFS_H */

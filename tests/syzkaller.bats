@@ -15,7 +15,7 @@ compiles() {
 }
 
 @test "each of its names is the headers', and each command and operation is in it" {
-	grep -v '^#' $described | grep -oE '\b(ECHO_IOC|MEMPOOL_IOC|CUSTOM_SYSCALL)(_[A-Z0-9]+)*\b' | sort -u \
+	grep -v '^#' $described | grep -oE '\b(ECHO_IOC|IRQ_EVENTS_IOC|MEMPOOL_IOC|CUSTOM_SYSCALL)(_[A-Z0-9]+)*\b' | sort -u \
 		> "$BATS_TEST_TMPDIR/described"
 	sed 's/.*/static const uint64_t the_&_ = &;/' "$BATS_TEST_TMPDIR/described" | compiles
 	sed -nE 's/^#define (\w+)\s+(_IO[WR]*\(|0x1001$).*/\1/p; s/^\t(CUSTOM_SYSCALL_\w+)\s+= .*/\1/p' "${headers[@]}" |

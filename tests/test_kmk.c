@@ -1117,7 +1117,6 @@ int main(void)
 	tcase_add_test(syscall, batch_sleep_goes_on);
 	suite_add_tcase(suite, syscall);
 
-	tcase_set_timeout(mempool, 30);
 	tcase_add_test(mempool, mempool_stat);
 	tcase_add_test(mempool, mempool_exercise);
 	tcase_add_test(mempool, mempool_exercise_without_room);

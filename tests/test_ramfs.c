@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
@@ -104,8 +105,8 @@ END_TEST
 /* "mount -t cramfs" loads the in-tree module by alias: ours must have none. */
 START_TEST(no_alias)
 {
-	struct stat st = stat_of("/lib/kmk/kmk_ramfs.ko");
-	int fd = ck_ok(open("/lib/kmk/kmk_ramfs.ko", O_RDONLY));
+	struct stat st = stat_of("/lib/kmodkit/kmk_ramfs.ko");
+	int fd = ck_ok(open("/lib/kmodkit/kmk_ramfs.ko", O_RDONLY));
 	char *ko = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 
 	ck_assert_ptr_ne(ko, MAP_FAILED);
@@ -114,7 +115,7 @@ START_TEST(no_alias)
 }
 END_TEST
 
-START_TEST(block_device_refused)
+START_TEST(storage_refused)
 {
 	int fd;
 	char text[512] = "";
@@ -131,11 +132,17 @@ START_TEST(block_device_refused)
 	ck_ok(syscall(SYS_fsconfig, fd, FSCONFIG_SET_STRING, "source", "/tmp/blockdev", 0));
 	ck_errno(syscall(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0), EINVAL);
 	ck_ok(read(fd, text, sizeof(text) - 1));
-	ck_assert_msg(strstr(text, "/tmp/blockdev is a block device"), "%s", text);
+	ck_assert_msg(strstr(text, "/tmp/blockdev is a storage device"), "%s", text);
 	close(fd);
+
+	/* nor MTD, which the compressed cramfs mounts by these names */
+	ck_errno(mount("mtd0", MNT, "cramfs", 0, NULL), EINVAL);
+	ck_errno(mount("mtd:rootfs", MNT, "cramfs", 0, NULL), EINVAL);
 
 	/* anything else is only a name */
 	ck_ok(mount("/tmp", MNT, "cramfs", 0, NULL));
+	ck_ok(umount2(MNT, 0));
+	ck_ok(mount("mtdata", MNT, "cramfs", 0, NULL));
 	ck_ok(umount2(MNT, 0));
 	ck_ok(unlink("/tmp/blockdev"));
 	ck_ok(unlink("/tmp/blocklink"));
@@ -186,8 +193,18 @@ static const struct {
 	{ "size=0", ",size=0", -1ULL, 0 },
 	{ "size=50%", "", 0, 0 },
 	{ "size=8k,size=16k", ",size=16k", 4, 0 },
+	{ "size=2T", ",size=2147483648k", 1ULL << 29, 0 },
+	{ "size=2p", ",size=2199023255552k", 1ULL << 39, 0 },
+	{ "size=7e", ",size=7881299347898368k", 7ULL << 48, 0 },
+	{ "nr_blocks=3", ",size=12k", 3, 0 },
+	{ "nr_blocks=2k", ",size=8192k", 2048, 0 },
+	{ "nr_blocks=0", ",size=0", -1ULL, 0 },
+	{ "nr_blocks=2251799813685247", ",size=9007199254740988k", (1ULL << 51) - 1, 0 },
+	{ "size=8k,nr_blocks=4", ",size=16k", 4, 0 },
+	{ "nr_blocks=4,size=8k", ",size=8k", 2, 0 },
 	{ "nr_inodes=7", ",nr_inodes=7", 0, 7 },
 	{ "nr_inodes=2k", ",nr_inodes=2048", 0, 2048 },
+	{ "nr_inodes=3t", ",nr_inodes=3298534883328", 0, 3ULL << 40 },
 	{ "nr_inodes=0", ",nr_inodes=0", 0, -1ULL },
 	{ "mode=1777", ",mode=1777", 0, 0 },
 	{ "mode=755", "", 0, 0 },
@@ -195,6 +212,11 @@ static const struct {
 	{ "uid=12,gid=34", ",uid=12,gid=34", 0, 0 },
 	{ "uid=0,gid=0", "", 0, 0 },
 	{ "debug", ",debug", 0, 0 },
+	{ "noswap", "", 0, 0 },
+	{ "mpol=default", "", 0, 0 },
+	{ "huge=never", ",huge=never", 0, 0 },
+	{ "rw,nr_blocks=1g,nr_inodes=1m,mode=1777,huge=never,mpol=default,noswap",
+	  ",size=4294967296k,nr_inodes=1048576,mode=1777,huge=never", 1 << 30, 1 << 20 },
 	{ "size=1m,nr_inodes=9,mode=700,uid=1,gid=2,debug",
 	  ",size=1024k,nr_inodes=9,mode=700,uid=1,gid=2,debug", 256, 9 },
 };
@@ -246,7 +268,10 @@ static const struct {
 	{ "size", " 1", "size= 1: not a size" },
 	{ "size", "1 ", "size=1 : not a size" },
 	{ "size", "0x10", "size=0x10: not a size" },
-	{ "size", "1t", "size=1t: not a size" },
+	{ "size", "1z", "size=1z: not a size" },
+	{ "size", "8e", "size=8e: not a size" },
+	{ "size", "16777216t", "size=16777216t: not a size" },
+	{ "size", "1tb", "size=1tb: not a size" },
 	{ "size", "1kk", "size=1kk: not a size" },
 	{ "size", "1.5m", "size=1.5m: not a size" },
 	{ "size", "%", "size=%: not a size" },
@@ -259,6 +284,10 @@ static const struct {
 	{ "size", "99999999999999%", "size=99999999999999%: not a size" },
 	{ "size", "00000000000000000000000000000001", "not a size" },
 	{ "size", NULL, "size" },
+	{ "nr_blocks", "", "nr_blocks" },
+	{ "nr_blocks", "x", "nr_blocks=x: not a number" },
+	{ "nr_blocks", "50%", "nr_blocks=50%: not a number" },
+	{ "nr_blocks", "2251799813685248", "nr_blocks=2251799813685248: not a number" },
 	{ "nr_inodes", "", "nr_inodes" },
 	{ "nr_inodes", "-1", "nr_inodes=-1: not a number" },
 	{ "nr_inodes", "10%", "nr_inodes=10%: not a number" },
@@ -273,6 +302,17 @@ static const struct {
 	{ "gid", "4294967295", "gid=4294967295: no such group" },
 	{ "gid", "4294967296", "gid" },
 	{ "debug", "1", "debug" },
+	{ "inode32", "1", "inode32" },
+	{ "inode64", "1", "inode64" },
+	{ "noswap", "1", "noswap" },
+	{ "huge", "", "huge" },
+	{ "huge", NULL, "huge" },
+	{ "huge", "always", "huge=always: not supported, only huge=never" },
+	{ "huge", "within_size", "huge=within_size: not supported" },
+	{ "huge", "advise", "huge=advise: not supported" },
+	{ "mpol", "", "mpol" },
+	{ "mpol", "local", "mpol=local: not supported, only mpol=default" },
+	{ "mpol", "bind:0", "mpol=bind:0: not supported" },
 	{ "nonsense", "1", "nonsense" },
 	{ "Size", "1", "Size" },
 	{ "quota", NULL, "quota" },
@@ -282,14 +322,23 @@ static const struct {
 START_TEST(options_refused)
 {
 	const char *key = bad_options[_i].key, *value = bad_options[_i].value;
-	int fd = ck_ok(syscall(SYS_fsopen, "cramfs", FSOPEN_CLOEXEC));
+	int mfd, fd = ck_ok(syscall(SYS_fsopen, "cramfs", FSOPEN_CLOEXEC));
 	char text[512] = "", all[256];
 
 	ck_errno(syscall(SYS_fsconfig, fd, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
 			 key, value, 0), EINVAL);
 	ck_ok(read(fd, text, sizeof(text) - 1));
 	ck_assert_msg(text[0] == 'e' && strstr(text, bad_options[_i].says), "%s", text);
+
+	/* whoever goes on gets the defaults */
+	mkdir(MNT, 0755);
+	ck_ok(syscall(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+	mfd = ck_ok(syscall(SYS_fsmount, fd, 0, 0));
+	ck_ok(syscall(SYS_move_mount, mfd, "", AT_FDCWD, MNT, MOVE_MOUNT_F_EMPTY_PATH));
+	ck_assert_str_eq(shown(), "");
+	close(mfd);
 	close(fd);
+	ck_assert_int_eq(cramfs_umount(), 0);
 
 	snprintf(all, sizeof(all), "size=8k,%s%s%s,nr_inodes=4", key, value ? "=" : "",
 		 value ?: "");
@@ -301,6 +350,63 @@ START_TEST(options_refused)
 	ck_assert_int_eq(cramfs_remount(all), -EINVAL);
 	ck_assert_str_eq(shown(), ",size=16k");
 	ck_assert_uint_eq(cramfs_df().f_blocks, 4);
+	ck_assert_int_eq(cramfs_umount(), 0);
+}
+END_TEST
+
+/* Where the kernel's numbers have 32 bits, inode32 is the default, and inode64 refused. */
+START_TEST(inode_numbers)
+{
+	bool wide = sizeof(long) > 4;
+
+	ck_assert_int_eq(cramfs_mount("inode64"), wide ? 0 : -EINVAL);
+	if (wide) {
+		ck_assert_str_eq(shown(), "");
+		ck_assert_int_eq(cramfs_remount("inode64"), 0);
+		ck_assert_int_eq(cramfs_remount("inode32"), -EINVAL);
+		ck_assert_int_eq(cramfs_umount(), 0);
+	}
+	ck_assert_int_eq(cramfs_mount("inode64,inode32"), wide ? 0 : -EINVAL);
+	if (!wide)
+		ck_assert_int_eq(cramfs_mount("inode32"), 0);
+	ck_assert_str_eq(shown(), wide ? ",inode32" : "");
+	ck_assert_int_eq(cramfs_remount("inode32"), 0);
+	ck_assert_int_eq(cramfs_remount("inode64"), -EINVAL);
+	ck_assert_int_eq(cramfs_remount("size=8k"), 0);
+	ck_assert_str_eq(shown(), wide ? ",size=8k,inode32" : ",size=8k");
+	ck_assert_int_eq(cramfs_umount(), 0);
+}
+END_TEST
+
+#define TRACEFS "/sys/kernel/tracing"
+
+static void trace(const char *enable)
+{
+	mkdir(TRACEFS, 0700);
+	mount("none", TRACEFS, "tracefs", 0, NULL);
+	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", enable), 0);
+}
+
+/* However many pages are written at once, each is a folio of its own. */
+START_TEST(huge_never)
+{
+	char data[32 * PAGE] = "", *text, *line;
+	int fd, folios = 0;
+
+	ck_assert_int_eq(cramfs_mount("huge=never"), 0);
+	trace("1");
+	fd = new_file(MNT "/f");
+	ck_assert_int_eq(write(fd, data, sizeof(data)), sizeof(data));
+	ck_ok(fallocate(fd, 0, sizeof(data), sizeof(data)));
+	ck_ok(close(fd));
+	trace("0");
+	text = slurp(TRACEFS "/trace");
+	for (line = text; (line = strstr(line, "cramfs_insert: ")); line++)
+		folios++;
+	free(text);
+	ck_assert_int_eq(folios, 64);
+	ck_assert_int_eq(spew(TRACEFS "/trace", " "), 0);
+	ck_ok(umount2(TRACEFS, MNT_DETACH));
 	ck_assert_int_eq(cramfs_umount(), 0);
 }
 END_TEST
@@ -377,6 +483,13 @@ START_TEST(remount)
 	ck_assert_msg(strstr(text, "gid="), "%s", text);
 	ck_assert_int_eq(try_remount("debug", NULL, text, sizeof(text)), -EINVAL);
 	ck_assert_msg(strstr(text, "debug"), "%s", text);
+	ck_assert_int_eq(try_remount("huge", "never", text, sizeof(text)), -EINVAL);
+	ck_assert_msg(strstr(text, "huge="), "%s", text);
+	ck_assert_int_eq(try_remount("nr_blocks", "9", text, sizeof(text)), -EINVAL);
+	ck_assert_msg(strstr(text, "size= is below"), "%s", text);
+	ck_assert_int_eq(try_remount("nr_blocks", "10", text, sizeof(text)), 0);
+	ck_assert_int_eq(try_remount("mode", "750", text, sizeof(text)), 0);
+	ck_assert_int_eq(try_remount("noswap", NULL, text, sizeof(text)), 0);
 	ck_assert_str_eq(shown(), ",size=40k,nr_inodes=6,mode=750");
 
 	/* read-only and back */
@@ -529,6 +642,43 @@ START_TEST(inode_limit)
 		ck_ok(unlink(path));
 	}
 	ck_assert_uint_eq(cramfs_df().f_ffree, before.f_ffree);
+}
+END_TEST
+
+static long memory_of(const char *field)
+{
+	char *text = slurp("/proc/meminfo"), *line = strstr(text, field);
+	long kib;
+
+	ck_assert_ptr_nonnull(line);
+	kib = strtol(line + strlen(field), NULL, 10);
+	free(text);
+	return kib;
+}
+
+/* Names pin their inodes: what these take is not to be had by reclaim. */
+START_TEST(inodes_are_unreclaimable)
+{
+	const int files = 20000;
+	long long reclaimable, unreclaimable, names;
+	char path[64];
+	int i;
+
+	/* a name is a dentry, whose slab all file systems share; some of it lies idle */
+	names = files * slurp_number("/sys/kernel/slab/dentry/slab_size") * 3 / 2;
+	ck_assert_int_eq(cramfs_remount("nr_inodes=0"), 0);
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "2"), 0);
+	reclaimable = memory_of("SReclaimable:");
+	unreclaimable = memory_of("SUnreclaim:");
+	for (i = 0; i < files; i++) {
+		sprintf(path, MNT "/%d", i);
+		close(new_file(path));
+	}
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "2"), 0);
+	reclaimable = memory_of("SReclaimable:") - reclaimable;
+	unreclaimable = memory_of("SUnreclaim:") - unreclaimable;
+	ck_assert_int_lt(reclaimable, names / 1024);
+	ck_assert_int_gt(unreclaimable, files * 400 / 1024);
 }
 END_TEST
 
@@ -799,7 +949,7 @@ static void *resize(void *stop)
 {
 	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
 		cramfs_remount("size=40k");
-		cramfs_remount("size=400k");
+		cramfs_remount("size=4000k");
 	}
 	return NULL;
 }
@@ -822,7 +972,178 @@ START_TEST(remount_under_writers)
 	pthread_join(thread, NULL);
 	ck_ok(close(fd));
 	ck_assert_int_eq(pages_used(), 0);
-	ck_assert_uint_eq(cramfs_df().f_blocks, 100);
+	ck_assert_uint_eq(cramfs_df().f_blocks, 1000);
+}
+END_TEST
+
+static void *refuse_resizes(void *stop)
+{
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED))
+		ck_assert_int_eq(cramfs_remount("size=40k,nr_inodes=2"), -EINVAL);
+	return NULL;
+}
+
+/* A remount that is refused for the inodes takes no pages, not even for a moment. */
+START_TEST(writers_beside_refused_remounts)
+{
+	char data[64 * PAGE] = "";
+	pthread_t thread;
+	int stop = 0, i, fd = new_file(MNT "/f");
+
+	ck_ok(close(new_file(MNT "/g")));
+	ck_assert_int_eq(pthread_create(&thread, NULL, refuse_resizes, &stop), 0);
+	for (i = 0; i < 3000; i++) {
+		ck_assert_int_eq(pwrite(fd, data, sizeof(data), 0), sizeof(data));
+		ck_ok(ftruncate(fd, 0));
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ck_ok(close(fd));
+}
+END_TEST
+
+/*
+ * Threads that use all pages and all inodes at once, again and again: no call fails while there
+ * is room, whichever CPU has it, and each fails when there is none.
+ */
+#define SHARE 300
+
+static pthread_barrier_t all_are_there;
+
+static void *use_share(void *arg)
+{
+	long id = (long)arg;
+	char path[64];
+	int round, i, fd;
+
+	snprintf(path, sizeof(path), MNT "/%ld", id);
+	ck_ok(mkdir(path, 0755));
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < SHARE; i++) {
+			snprintf(path, sizeof(path), MNT "/%ld/%d", id, i);
+			fd = new_file(path);
+			ck_assert_int_eq(write(fd, path, sizeof(path)), sizeof(path));
+			if (i == SHARE - 1)
+				break;
+			ck_ok(close(fd));
+		}
+		pthread_barrier_wait(&all_are_there);
+		ck_assert_int_eq(pages_used(), WRITERS * SHARE);
+		ck_assert_uint_eq(cramfs_df().f_ffree, 0);
+		ck_errno(pwrite(fd, path, 1, PAGE), ENOSPC);
+		ck_errno(open(MNT, O_TMPFILE | O_RDWR, 0644), ENOSPC);
+		ck_ok(close(fd));
+		pthread_barrier_wait(&all_are_there);
+		for (i = 0; i < SHARE; i++) {
+			snprintf(path, sizeof(path), MNT "/%ld/%d", id, i);
+			ck_ok(unlink(path));
+		}
+	}
+	return NULL;
+}
+
+START_TEST(shares_add_up_to_the_limit)
+{
+	pthread_t threads[WRITERS];
+	char options[64];
+	long id;
+
+	snprintf(options, sizeof(options), "size=%dk,nr_inodes=%d", WRITERS * SHARE * PAGE / 1024,
+		 1 + WRITERS * (SHARE + 1));
+	ck_assert_int_eq(cramfs_remount(options), 0);
+	pthread_barrier_init(&all_are_there, NULL, WRITERS);
+	for (id = 0; id < WRITERS; id++)
+		ck_assert_int_eq(pthread_create(&threads[id], NULL, use_share, (void *)id), 0);
+	for (id = 0; id < WRITERS; id++)
+		pthread_join(threads[id], NULL);
+	pthread_barrier_destroy(&all_are_there);
+	ck_assert_int_eq(pages_used(), 0);
+	ck_assert_int_eq(inodes_used(), 1 + WRITERS);
+}
+END_TEST
+
+/* Another CPU can have the credit that one CPU took, also when that one is offline. */
+#define CPU1_ONLINE "/sys/devices/system/cpu/cpu1/online"
+#define NO_CPU1 "no second processor that can go offline"
+
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	ck_ok(sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* Files, each with one page, until there is no room. */
+static int fill_up(const char *name)
+{
+	char path[64];
+	int fd, n;
+
+	for (n = 0;; n++) {
+		snprintf(path, sizeof(path), MNT "/%s%d", name, n);
+		fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0644);
+		if (fd < 0)
+			break;
+		ck_assert_int_eq(write(fd, "x", 1), 1);
+		ck_ok(close(fd));
+	}
+	ck_assert_int_eq(errno, ENOSPC);
+	return n;
+}
+
+START_TEST(credit_of_other_cpus)
+{
+	int offline;
+
+	for (offline = 0; offline < 2; offline++) {
+		ck_assert_int_eq(cramfs_remount("size=4000k,nr_inodes=1001"), 0);
+		run_on(1);
+		close(new_file(MNT "/f"));
+		ck_assert_int_eq(spew(MNT "/f", "x"), 0);
+		run_on(0);
+		if (offline)
+			ck_assert_int_eq(spew(CPU1_ONLINE, "0"), 0);
+		ck_assert_int_eq(pages_used(), 1);
+		ck_assert_int_eq(inodes_used(), 2);
+		ck_assert_int_eq(fill_up("a"), 999);
+		ck_assert_uint_eq(cramfs_df().f_bfree, 0);
+		ck_assert_uint_eq(cramfs_df().f_ffree, 0);
+		if (offline)
+			ck_assert_int_eq(spew(CPU1_ONLINE, "1"), 0);
+
+		/* freed on one CPU */
+		run_on(1);
+		ck_ok(unlink(MNT "/f"));
+		run_on(0);
+		ck_assert_int_eq(fill_up("b"), 1);
+		ck_ok(umount2(MNT, 0));
+		ck_assert_int_eq(cramfs_mount(TEST_OPTIONS), 0);
+	}
+}
+END_TEST
+
+/* A remount counts it too. */
+START_TEST(remount_finds_credit)
+{
+	int cpu;
+
+	ck_assert_int_eq(cramfs_remount("size=4000k,nr_inodes=1001"), 0);
+	for (cpu = 0; cpu < 2; cpu++) {
+		run_on(cpu);
+		ck_ok(mkdir(cpu ? MNT "/1" : MNT "/0", 0755));
+		close(new_file(cpu ? MNT "/1/f" : MNT "/0/f"));
+		ck_assert_int_eq(spew(cpu ? MNT "/1/f" : MNT "/0/f", "x"), 0);
+	}
+	ck_assert_int_eq(cramfs_remount("size=4k"), -EINVAL);
+	ck_assert_int_eq(cramfs_remount("nr_inodes=4"), -EINVAL);
+	ck_assert_int_eq(pages_used(), 2);
+	ck_assert_int_eq(inodes_used(), 5);
+	ck_assert_int_eq(cramfs_remount("size=8k,nr_inodes=5"), 0);
+	ck_assert_uint_eq(cramfs_df().f_bfree, 0);
+	ck_assert_uint_eq(cramfs_df().f_ffree, 0);
+	ck_errno(mkdir(MNT "/2", 0755), ENOSPC);
 }
 END_TEST
 
@@ -918,20 +1239,17 @@ START_TEST(debug_counters)
 }
 END_TEST
 
-#define TRACEFS "/sys/kernel/tracing"
-
 START_TEST(tracepoints)
 {
 	int fd;
 
-	mount("none", TRACEFS, "tracefs", 0, NULL);
-	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "1"), 0);
+	trace("1");
 	fd = new_file(MNT "/f");
 	ck_assert_int_eq(pwrite(fd, "x", 1, 7 * PAGE), 1);
 	ck_ok(ftruncate(fd, 0));
 	ck_ok(close(fd));
 	ck_ok(unlink(MNT "/f"));
-	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "0"), 0);
+	trace("0");
 	ck_assert(file_has(TRACEFS "/trace", "cramfs_new_inode: "));
 	ck_assert(file_has(TRACEFS "/trace", "index 7 pages 1"));
 	ck_assert(file_has(TRACEFS "/trace", "cramfs_remove: "));
@@ -962,11 +1280,12 @@ int main(void)
 
 	tc = tcase_create("mount");
 	tcase_add_checked_fixture(tc, cramfs_load, cramfs_down);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, block_device_refused);
+	tcase_add_test(tc, storage_refused);
 	tcase_add_test(tc, defaults);
 	tcase_add_loop_test(tc, options, 0, sizeof(good_options) / sizeof(*good_options));
 	tcase_add_loop_test(tc, options_refused, 0, sizeof(bad_options) / sizeof(*bad_options));
+	tcase_add_test(tc, inode_numbers);
+	tcase_add_test(tc, huge_never);
 	tcase_add_test(tc, remount);
 	tcase_add_test(tc, two_mounts);
 	tcase_add_test(tc, unmount_while_open);
@@ -976,14 +1295,23 @@ int main(void)
 
 	tc = tcase_create("limits");
 	tcase_add_checked_fixture(tc, cramfs_up, cramfs_down);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, size_limit);
 	tcase_add_test(tc, inode_limit);
+	tcase_add_test(tc, inodes_are_unreclaimable);
 	tcase_add_test(tc, symlink_accounting);
 	tcase_add_test(tc, writers_race_to_the_limit);
 	tcase_add_test(tc, all_race_to_the_limit);
 	tcase_add_test(tc, creators_race_to_the_limit);
 	tcase_add_test(tc, remount_under_writers);
+	tcase_add_test(tc, writers_beside_refused_remounts);
+	tcase_add_test(tc, shares_add_up_to_the_limit);
+	if (!exists(CPU1_ONLINE)) {
+		skip_test("credit_of_other_cpus", NO_CPU1);
+		skip_test("remount_finds_credit", NO_CPU1);
+	} else {
+		tcase_add_test(tc, credit_of_other_cpus);
+		tcase_add_test(tc, remount_finds_credit);
+	}
 	tcase_add_test(tc, debug_counters);
 	tcase_add_test(tc, tracepoints);
 	suite_add_tcase(suite, tc);

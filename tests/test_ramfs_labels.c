@@ -157,7 +157,6 @@ int main(void)
 	TCase *tc = tcase_create("labels");
 
 	tcase_add_checked_fixture(tc, label_up, cramfs_down);
-	tcase_set_timeout(tc, 60);
 	if (exists(SMACK) || exists(SELINUX)) {
 		tcase_add_loop_test(tc, each_kind, 0, sizeof(makers) / sizeof(*makers));
 		tcase_add_test(tc, listed);

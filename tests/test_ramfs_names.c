@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -29,21 +30,21 @@ static void make(const char *path, const char *text)
 
 static struct timespec before;
 
-static void now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &before);
-	/* the next stamp is a later one */
-	do {
-		clock_gettime(CLOCK_REALTIME_COARSE, &t);
-	} while (!memcmp(&t, &before, sizeof(t)));
-}
-
 static bool later(struct timespec t)
 {
 	return t.tv_sec > before.tv_sec ||
 	       (t.tv_sec == before.tv_sec && t.tv_nsec > before.tv_nsec);
+}
+
+/* Stamps till now, of either clock, are not later than that; further ones are. */
+static void now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &before);
+	do
+		clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	while (!later(t));
 }
 
 /* That c and m and nothing else of the times of @path has changed since now(). */
@@ -531,6 +532,311 @@ START_TEST(times_of_data)
 }
 END_TEST
 
+/* Attributes of chattr(1) */
+
+static int flags_of(const char *path)
+{
+	int fd = ck_ok(open(path, O_RDONLY)), flags;
+
+	ck_ok(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	close(fd);
+	return flags;
+}
+
+static int set_flags(const char *path, int flags)
+{
+	int fd = ck_ok(open(path, O_RDONLY)), ret, err;
+
+	ret = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	err = errno;
+	close(fd);
+	errno = err;
+	return ret;
+}
+
+static uint64_t attributes(const char *path, uint64_t *mask)
+{
+	struct statx stx;
+
+	ck_ok(statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx));
+	*mask = stx.stx_attributes_mask;
+	return stx.stx_attributes & stx.stx_attributes_mask;
+}
+
+START_TEST(chattr)
+{
+	const uint64_t all = STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE | STATX_ATTR_NODUMP;
+	/* Linux 6.17 tells the caller of the ioctl otherwise than the file system told it */
+	int refusal = kernel_from(6, 17) && !kernel_from(6, 18) ? ENOTTY : EOPNOTSUPP;
+	uint64_t mask;
+	pid_t pid;
+	int fd;
+
+	make(MNT "/f", "text");
+	ck_ok(mkdir(MNT "/d", 0755));
+	ck_assert_int_eq(flags_of(MNT "/f"), 0);
+	ck_assert_uint_eq(attributes(MNT "/f", &mask) & all, 0);
+	ck_assert_uint_eq(mask & all, all);
+
+	now();
+	ck_ok(set_flags(MNT "/f", FS_APPEND_FL));
+	ck_times(MNT "/f", false, false, true);
+	ck_assert_int_eq(flags_of(MNT "/f"), FS_APPEND_FL);
+	ck_assert_uint_eq(attributes(MNT "/f", &mask) & all, STATX_ATTR_APPEND);
+	ck_errno(open(MNT "/f", O_WRONLY), EPERM);
+	ck_errno(truncate(MNT "/f", 0), EPERM);
+	ck_errno(unlink(MNT "/f"), EPERM);
+	fd = ck_ok(open(MNT "/f", O_WRONLY | O_APPEND));
+	ck_assert_int_eq(write(fd, "+more", 5), 5);
+	close(fd);
+	ck_assert(file_has(MNT "/f", "text+more"));
+
+	ck_ok(set_flags(MNT "/f", FS_IMMUTABLE_FL));
+	ck_assert_uint_eq(attributes(MNT "/f", &mask) & all, STATX_ATTR_IMMUTABLE);
+	ck_errno(open(MNT "/f", O_WRONLY | O_APPEND), EPERM);
+	ck_errno(chmod(MNT "/f", 0600), EPERM);
+	ck_errno(rename(MNT "/f", MNT "/g"), EPERM);
+	ck_errno(link(MNT "/f", MNT "/g"), EPERM);
+	ck_errno(unlink(MNT "/f"), EPERM);
+	ck_ok(set_flags(MNT "/f", 0));
+	ck_ok(unlink(MNT "/f"));
+
+	/* a directory to which names are only added */
+	ck_ok(set_flags(MNT "/d", FS_APPEND_FL));
+	make(MNT "/d/f", "");
+	ck_errno(unlink(MNT "/d/f"), EPERM);
+	ck_ok(set_flags(MNT "/d", FS_IMMUTABLE_FL));
+	ck_errno(open(MNT "/d/g", O_CREAT | O_RDWR, 0644), EPERM);
+
+	/* two are inherited */
+	ck_ok(set_flags(MNT "/d", FS_NODUMP_FL | FS_NOATIME_FL | FS_APPEND_FL));
+	ck_assert_uint_eq(attributes(MNT "/d", &mask) & all,
+			  STATX_ATTR_NODUMP | STATX_ATTR_APPEND);
+	make(MNT "/d/g", "text");
+	ck_ok(mkdir(MNT "/d/sub", 0755));
+	ck_assert_int_eq(flags_of(MNT "/d/f"), 0);
+	ck_assert_int_eq(flags_of(MNT "/d/g"), FS_NODUMP_FL | FS_NOATIME_FL);
+	ck_assert_int_eq(flags_of(MNT "/d/sub"), FS_NODUMP_FL | FS_NOATIME_FL);
+	ck_ok(mount("none", MNT, "cramfs", MS_REMOUNT | MS_STRICTATIME, NULL));
+	now();
+	free(slurp(MNT "/d/g"));
+	ck_times(MNT "/d/g", false, false, false);
+	ck_ok(set_flags(MNT "/d/g", 0));
+	now();
+	free(slurp(MNT "/d/g"));
+	ck_times(MNT "/d/g", true, false, false);
+
+	/* what is not there, and who may not */
+	ck_errno(set_flags(MNT "/d/g", FS_COMPR_FL), refusal);
+	ck_errno(set_flags(MNT "/d/g", FS_NODUMP_FL | FS_SYNC_FL), refusal);
+	ck_assert_int_eq(flags_of(MNT "/d/g"), 0);
+	ck_ok(chown(MNT "/d/g", 65534, 65534));
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		ck_errno(set_flags(MNT "/d/f", FS_NODUMP_FL), EPERM);
+		ck_ok(set_flags(MNT "/d/g", FS_NODUMP_FL));
+		ck_errno(set_flags(MNT "/d/g", FS_IMMUTABLE_FL), EPERM);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(flags_of(MNT "/d/g"), FS_NODUMP_FL);
+	ck_ok(mount("none", MNT, "cramfs", MS_REMOUNT | MS_RDONLY, NULL));
+	ck_errno(set_flags(MNT "/d/g", 0), EROFS);
+}
+END_TEST
+
+START_TEST(chattr_from_32_bits)
+{
+	make(MNT "/f", "");
+	use_from_32_bits(MNT "/f");
+	ck_assert_int_eq(flags_of(MNT "/f"), FS_NODUMP_FL);
+}
+END_TEST
+
+/* The change counter, which NFS's server shows its clients */
+
+#define COUNTER "/sys/module/kmk_change_counter/parameters/path"
+
+static long long counter_of(const char *path)
+{
+	ck_assert_int_eq(spew(COUNTER, path), 0);
+	return slurp_number(COUNTER);
+}
+
+static const char *const counted[] = { MNT "/f", MNT "/d", MNT };
+
+/* That @change changes the counters of those whose letter, of "fdm", is in @which. */
+#define ck_counts(which, change)						\
+	do {									\
+		long long was_[3];						\
+										\
+		for (int i_ = 0; i_ < 3; i_++)					\
+			was_[i_] = counter_of(counted[i_]);			\
+		ck_ok(change);							\
+		for (int i_ = 0; i_ < 3; i_++)					\
+			ck_assert_msg((counter_of(counted[i_]) > was_[i_]) ==	\
+				      !!strchr(which, "fdm"[i_]), "%s: counter of %s", \
+				      #change, counted[i_]);			\
+	} while (0)
+
+static void counter_up(void)
+{
+	cramfs_up();
+	if (module_loaded("kmk_change_counter"))
+		module_unload("kmk_change_counter");
+	ck_assert_int_eq(module_load("kmk_change_counter", ""), 0);
+}
+
+static void counter_down(void)
+{
+	ck_assert_int_eq(module_unload("kmk_change_counter"), 0);
+	cramfs_down();
+}
+
+START_TEST(change_counter)
+{
+	struct timespec times[2] = { { 1, 0 }, { 2, 0 } };
+	char data[100];
+	int fd, i;
+
+	make(MNT "/f", "text");
+	ck_ok(mkdir(MNT "/d", 0755));
+	fd = ck_ok(open(MNT "/f", O_RDWR));
+	/* a remount does not turn it off */
+	for (i = 0; i < 2; i++) {
+		ck_counts("f", pwrite(fd, "x", 1, 0));
+		ck_counts("", pread(fd, data, 1, 0));
+		ck_counts("f", ftruncate(fd, 100));
+		ck_counts("f", truncate(MNT "/f", 50));
+		ck_counts("", truncate(MNT "/f", 50));
+		ck_counts("f", fallocate(fd, 0, 0, PAGE));
+		ck_counts("f", chmod(MNT "/f", 0600));
+		ck_counts("f", chown(MNT "/f", 1, 1));
+		ck_counts("f", utimensat(AT_FDCWD, MNT "/f", times, 0));
+		ck_counts("f", set_flags(MNT "/f", FS_NODUMP_FL));
+		ck_counts("d", chmod(MNT "/d", 0700));
+
+		ck_counts("m", (make(MNT "/g", "text"), 0));
+		ck_counts("d", mkdir(MNT "/d/sub", 0755));
+		ck_counts("d", symlink("f", MNT "/d/link"));
+		ck_counts("d", mknod(MNT "/d/fifo", S_IFIFO | 0600, 0));
+		ck_counts("fd", link(MNT "/f", MNT "/d/f"));
+		ck_counts("fd", unlink(MNT "/d/f"));
+		ck_counts("md", rename(MNT "/g", MNT "/d/g"));
+		/* there and back, as the counters are found by name */
+		ck_counts("fmd", exchange(MNT "/f", MNT "/d/g", RENAME_EXCHANGE) ?:
+				 exchange(MNT "/d/g", MNT "/f", RENAME_EXCHANGE));
+		ck_counts("d", rename(MNT "/d/g", MNT "/d/fifo"));
+		ck_counts("dm", exchange(MNT "/d/fifo", MNT "/x", RENAME_WHITEOUT));
+		ck_counts("m", unlink(MNT "/x"));
+		ck_counts("d", unlink(MNT "/d/fifo"));
+		ck_counts("d", unlink(MNT "/d/link"));
+		ck_counts("d", rmdir(MNT "/d/sub"));
+		ck_counts("", close(ck_ok(open(MNT "/d", O_TMPFILE | O_RDWR, 0600))));
+		ck_counts("", open(MNT "/d", O_CREAT | O_RDWR, 0600) < 0 ? 0 : -1);
+		ck_ok(mount("none", MNT, "cramfs", MS_REMOUNT | MS_NODIRATIME, NULL));
+	}
+	close(fd);
+}
+END_TEST
+
+/* Multigrain times */
+
+static bool differ(const struct stat *a, const struct stat *b)
+{
+	return memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) &&
+	       memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim));
+}
+
+/* Fails unless @change changes both times of @file, right after somebody looked at them. */
+#define ck_seen(file, change)							\
+	do {									\
+		const char *file_ = (file);					\
+		struct stat old_ = stat_of(file_), new_;			\
+										\
+		ck_ok(change);							\
+		new_ = stat_of(file_);						\
+		ck_assert_msg(differ(&old_, &new_), "%s: the times stay", #change); \
+	} while (0)
+
+START_TEST(multigrain_times)
+{
+	char path[64];
+	int fd, i;
+
+	fd = new_file(MNT "/f");
+	ck_ok(mkdir(MNT "/d", 0755));
+	for (i = 0; i < 1000; i++) {
+		sprintf(path, MNT "/d/%d", i);
+		ck_seen(MNT "/f", pwrite(fd, "x", 1, 0));
+		ck_seen(MNT "/f", ftruncate(fd, i + 2));
+		ck_seen(MNT "/d", link(MNT "/f", path));
+		ck_seen(MNT "/d", unlink(path));
+	}
+	close(fd);
+}
+END_TEST
+
+/* Negative dentries */
+
+static long negative_dentries(void)
+{
+	char *text = slurp("/proc/sys/fs/dentry-state"), *field = text;
+	long count;
+
+	/* the fifth of its fields */
+	for (int i = 0; i < 4; i++)
+		strtol(field, &field, 10);
+	count = strtol(field, NULL, 10);
+	free(text);
+	return count;
+}
+
+/* Looking a missing name up again costs little; creating and removing files leaves nothing. */
+START_TEST(missing_names)
+{
+	char path[64];
+	struct stat st;
+	long before_;
+	int i;
+
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "2"), 0);
+	before_ = negative_dentries();
+	for (i = 0; i < 2000; i++) {
+		sprintf(path, MNT "/missing%d", i);
+		ck_errno(stat(path, &st), ENOENT);
+	}
+	ck_assert_int_ge(negative_dentries() - before_, 1900);
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "2"), 0);
+	wait_until(negative_dentries() - before_ < 100);
+
+	before_ = negative_dentries();
+	for (i = 0; i < 2000; i++) {
+		sprintf(path, MNT "/file%d", i);
+		close(new_file(path));
+		ck_ok(unlink(path));
+	}
+	ck_assert_int_lt(negative_dentries() - before_, 100);
+
+	/* a name that was missing can be made, and moved to */
+	for (i = 0; i < 20; i++) {
+		sprintf(path, MNT "/missing%d", i);
+		ck_errno(stat(path, &st), ENOENT);
+		if (i % 2)
+			ck_ok(rename(MNT "/moved", path));
+		close(new_file(i % 2 ? MNT "/moved" : path));
+		ck_ok(stat(path, &st));
+		ck_ok(unlink(path));
+		ck_errno(stat(path, &st), ENOENT);
+		if (!i)
+			close(new_file(MNT "/moved"));
+	}
+	ck_ok(unlink(MNT "/moved"));
+	ck_assert_int_eq(inodes_used(), 1);
+}
+END_TEST
+
 /* Directories */
 
 static int entries(const char *path)
@@ -877,7 +1183,6 @@ int main(void)
 	TCase *tc = tcase_create("names");
 
 	tcase_add_checked_fixture(tc, cramfs_up, cramfs_down);
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, kinds);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, tricks);
@@ -890,11 +1195,26 @@ int main(void)
 	tcase_add_test(tc, tmpfile_);
 	tcase_add_test(tc, times_of_attributes);
 	tcase_add_test(tc, times_of_data);
+	if (kernel_from(6, 13))
+		tcase_add_test(tc, multigrain_times);
+	else
+		skip_test("multigrain_times", "times have the resolution of the clock before 6.13");
+	tcase_add_test(tc, chattr);
+	if (runs_32_bits())
+		tcase_add_test(tc, chattr_from_32_bits);
+	else
+		skip_test("chattr_from_32_bits", "no program of 32 bits runs here");
+	tcase_add_test(tc, missing_names);
 	tcase_add_test(tc, readdir_);
 	tcase_add_test(tc, readdir_under_churn);
 	tcase_add_test(tc, readdir_and_rename);
 	tcase_add_test(tc, removed_directory);
 	tcase_add_test(tc, names_under_load);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("counter");
+	tcase_add_checked_fixture(tc, counter_up, counter_down);
+	tcase_add_test(tc, change_counter);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("many");

@@ -149,6 +149,76 @@ START_TEST(rename_leaves_whiteout)
 }
 END_TEST
 
+/* Two lower layers and an upper one, each a mount of @type. */
+#define LAYERS "/tmp/layers"
+#define JOINED "/tmp/joined"
+#define LOWER_LAYERS "index=on,lowerdir=" LAYERS "/one:" LAYERS "/two"
+#define UPPER_LAYER "upperdir=" LAYERS "/top/upper,workdir=" LAYERS "/top/work"
+
+static const char *const layers[] = { LAYERS "/one", LAYERS "/two", LAYERS "/top" };
+
+static void join(void)
+{
+	ck_ok(mount("overlay", JOINED, "overlay", 0, LOWER_LAYERS "," UPPER_LAYER));
+}
+
+/* How often an inode number changed: with a copy to the upper layer, or in the next mount. */
+static int changed_numbers(const char *type)
+{
+	static const char *const files[] = {
+		JOINED "/in_one", JOINED "/in_two", JOINED "/dir/in_dir"
+	};
+	ino_t numbers[3];
+	int i, changed = 0;
+
+	mkdir(LAYERS, 0755);
+	mkdir(JOINED, 0755);
+	for (i = 0; i < 3; i++) {
+		mkdir(layers[i], 0755);
+		ck_ok(mount("none", layers[i], type, 0, NULL));
+	}
+	close(new_file(LAYERS "/one/in_one"));
+	close(new_file(LAYERS "/two/in_two"));
+	ck_ok(mkdir(LAYERS "/two/dir", 0755));
+	close(new_file(LAYERS "/two/dir/in_dir"));
+	ck_ok(mkdir(LAYERS "/top/upper", 0755));
+	ck_ok(mkdir(LAYERS "/top/work", 0755));
+
+	join();
+	for (i = 0; i < 3; i++) {
+		numbers[i] = stat_of(files[i]).st_ino;
+		append(files[i], "above");
+		changed += stat_of(files[i]).st_ino != numbers[i];
+	}
+	ck_ok(umount2(JOINED, 0));
+	join();
+	for (i = 0; i < 3; i++)
+		changed += stat_of(files[i]).st_ino != numbers[i];
+	ck_ok(umount2(JOINED, 0));
+	for (i = 0; i < 3; i++)
+		ck_ok(umount2(layers[i], 0));
+	return changed;
+}
+
+static void clear_layers(void)
+{
+	umount2(JOINED, MNT_DETACH);
+	for (int i = 0; i < 3; i++)
+		umount2(layers[i], MNT_DETACH);
+	cramfs_load();
+}
+
+/* As over tmpfs, whatever the kernel makes of it. */
+START_TEST(two_lower_layers)
+{
+	int on_tmpfs = changed_numbers("tmpfs");
+
+	log_mark();
+	ck_assert_int_eq(changed_numbers("cramfs"), on_tmpfs);
+	ck_assert_int_eq(log_count("falling back"), 0);
+}
+END_TEST
+
 static bool has_overlayfs(void)
 {
 	if (system("modprobe overlay 2>/dev/null"))
@@ -162,7 +232,6 @@ int main(void)
 	TCase *tc = tcase_create("overlay");
 
 	tcase_add_checked_fixture(tc, up, down);
-	tcase_set_timeout(tc, 60);
 	if (has_overlayfs()) {
 		tcase_add_test(tc, copy_up);
 		tcase_add_test(tc, new_names);
@@ -171,6 +240,14 @@ int main(void)
 	} else {
 		skip_test("overlay", "the kernel has no overlayfs");
 	}
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("layers");
+	tcase_add_checked_fixture(tc, clear_layers, cramfs_down);
+	if (has_overlayfs())
+		tcase_add_test(tc, two_lower_layers);
+	else
+		skip_test("two_lower_layers", "the kernel has no overlayfs");
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

@@ -139,40 +139,218 @@ START_TEST(xattr_limits)
 }
 END_TEST
 
-/* Readers see the old value or the new one, whole. */
+/* As cramfs(5) says. */
+#define MAX_XATTRS 16384
+
+static const char *numbered(int i)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "user.number%d", i);
+	return name;
+}
+
+/* The processor time of the calling thread, in nanoseconds. */
+static long long time_used(void)
+{
+	struct timespec now;
+
+	ck_ok(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void set_numbered(int from, int to)
+{
+	int i;
+
+	for (i = from; i < to; i++)
+		ck_ok(setxattr(F, numbered(i), "v", 1, XATTR_CREATE));
+}
+
+/*
+ * How often 100 attributes, over the whole range of their numbers, are set and read in 50 ms of
+ * the caller's time: where the kernel counts that time in ticks, a single turn takes none.
+ */
+static int turns_of_100(const char *path, int step)
+{
+	long long end = time_used() + 50000000;
+	int turns = 0, i;
+	char value;
+
+	do {
+		for (i = 0; i < 100; i++) {
+			ck_ok(setxattr(path, numbered(i * step), "v", 1, 0));
+			ck_assert_int_eq(getxattr(path, numbered(i * step), &value, 1), 1);
+		}
+		turns++;
+	} while (time_used() < end);
+	return turns;
+}
+
+/*
+ * An attribute of F, which has MAX_XATTRS, takes not much longer than one of a file that has 100.
+ * The fastest of alternating rounds count: each file has one that no busy host disturbed.
+ */
+static void compare_speed(void)
+{
+	int round, turns, few = 0, many = 0;
+
+	close(new_file(MNT "/few"));
+	for (round = 0; round < 10; round++) {
+		turns = turns_of_100(MNT "/few", 1);
+		if (turns > few)
+			few = turns;
+		turns = turns_of_100(F, MAX_XATTRS / 100);
+		if (turns > many)
+			many = turns;
+	}
+	ck_assert_msg(few < 8 * many, "%d turns among 100, %d among %d", few, many, MAX_XATTRS);
+	ck_ok(unlink(MNT "/few"));
+}
+
+/* Many attributes are no slower than few; beyond the limit nothing changes. */
+START_TEST(xattr_many)
+{
+	static char list[65536];
+	struct stat before, after;
+	long long pages;
+	ssize_t size = 0, left;
+	int i;
+
+	ck_assert_int_eq(cramfs_remount("size=16m"), 0);
+	set_numbered(0, MAX_XATTRS);
+	compare_speed();
+	ck_assert_int_eq(pages_used(), stat_of(F).st_blocks / (PAGE / 512));
+	for (i = 0; i < MAX_XATTRS; i++)
+		size += strlen(numbered(i)) + 1;
+	ck_assert_int_ge(pages_used(), (size + MAX_XATTRS) / PAGE);
+	ck_assert_int_eq(listxattr(F, NULL, 0), size);
+	ck_errno(listxattr(F, list, sizeof(list)), E2BIG);
+	ck_errno(listxattr(F, list, 1000), ERANGE);
+
+	before = stat_of(F);
+	pages = pages_used();
+	ck_errno(setxattr(F, "user.more", "v", 1, 0), ENOSPC);
+	ck_errno(setxattr(F, "trusted.more", "v", 1, 0), ENOSPC);
+	ck_errno(getxattr(F, "user.more", NULL, 0), ENODATA);
+	after = stat_of(F);
+	ck_assert_mem_eq(&before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+	ck_assert_int_eq(before.st_blocks, after.st_blocks);
+	ck_assert_int_eq(pages_used(), pages);
+	ck_assert_int_eq(listxattr(F, NULL, 0), size);
+
+	/* the limit is on their number alone */
+	ck_ok(setxattr(F, numbered(5), "longer", 6, XATTR_REPLACE));
+	ck_assert_int_eq(getxattr(F, numbered(5), list, sizeof(list)), 6);
+	ck_ok(removexattr(F, numbered(7)));
+	ck_ok(setxattr(F, "user.more", "v", 1, 0));
+	ck_errno(setxattr(F, numbered(7), "v", 1, 0), ENOSPC);
+	ck_ok(removexattr(F, "user.more"));
+
+	/* each is there once, and only those */
+	for (i = 0; i < MAX_XATTRS; i += 8)
+		ck_ok(removexattr(F, numbered(i)));
+	for (i = 0; i < MAX_XATTRS; i++) {
+		if (i % 8 && i != 7)
+			ck_assert_int_eq(getxattr(F, numbered(i), list, 6), i == 5 ? 6 : 1);
+		else
+			ck_errno(getxattr(F, numbered(i), list, 6), ENODATA);
+	}
+	for (i = 0; i < MAX_XATTRS; i++)
+		if (i % 8 && i % 8 != 3 && i != 7)
+			ck_ok(removexattr(F, numbered(i)));
+	size = listxattr(F, list, sizeof(list));
+	ck_assert_int_eq(size, listxattr(F, NULL, 0));
+	left = size;
+	for (i = 3; i < MAX_XATTRS; i += 8) {
+		ck_assert_msg(memmem(list, size, numbered(i), strlen(numbered(i)) + 1),
+			      "%s is not listed", numbered(i));
+		ck_ok(removexattr(F, numbered(i)));
+		left -= strlen(numbered(i)) + 1;
+	}
+	ck_assert_int_eq(left, 0);
+	ck_assert_int_eq(listxattr(F, list, sizeof(list)), 0);
+	ck_assert_int_eq(pages_used(), 0);
+	ck_assert_int_eq(stat_of(F).st_blocks, 0);
+
+	set_numbered(0, 10000);
+	ck_assert_int_gt(pages_used(), 0);
+	ck_ok(unlink(F));
+	ck_assert_int_eq(pages_used(), 0);
+}
+END_TEST
+
+/* An attribute that a writer sets has a value of one letter, whose length the letter tells. */
+#define STORM_XATTRS 26
+#define STORM_LENGTH(letter) (1 + 77 * ((letter) - 'a'))
+
+static const char *storm_name(int i)
+{
+	static __thread char name[] = "user.x";
+
+	name[5] = 'a' + i;
+	return name;
+}
+
 static void *xattr_writer(void *stop)
 {
 	char value[2000];
-	int i;
+	unsigned int seed = gettid();
+	int i, letter;
 
-	for (i = 0; !__atomic_load_n((int *)stop, __ATOMIC_RELAXED); i++) {
-		memset(value, 'a' + i % 26, sizeof(value));
-		ck_ok(setxattr(F, "user.x", value, 1 + i % sizeof(value), 0));
-		if (i % 10 == 9)
-			ck_ok(removexattr(F, "user.x"));
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
+		i = rand_r(&seed) % STORM_XATTRS;
+		letter = 'a' + rand_r(&seed) % STORM_XATTRS;
+		memset(value, letter, sizeof(value));
+		if (rand_r(&seed) % 3)
+			ck_ok(setxattr(F, storm_name(i), value, STORM_LENGTH(letter), 0));
+		else
+			ck_assert(!removexattr(F, storm_name(i)) || errno == ENODATA);
 	}
 	return NULL;
 }
 
+/* Readers see the old value or the new one, whole; and what nobody touches, always. */
 START_TEST(xattr_under_load)
 {
-	char value[2000], list[100];
-	pthread_t thread;
-	int stop = 0, i;
+	char value[2000], list[1000];
+	pthread_t threads[2];
+	int stop = 0, i, seen, at;
 	ssize_t n, k;
 
-	ck_assert_int_eq(pthread_create(&thread, NULL, xattr_writer, &stop), 0);
-	for (i = 0; i < 2000; i++) {
-		n = getxattr(F, "user.x", value, sizeof(value));
+	ck_ok(setxattr(F, "user.j+", "stays", 5, 0));
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, xattr_writer, &stop), 0);
+	for (i = 0; i < 5000; i++) {
+		n = getxattr(F, storm_name(i % STORM_XATTRS), value, sizeof(value));
 		ck_assert(n > 0 || errno == ENODATA);
+		if (n > 0)
+			ck_assert_int_eq(n, STORM_LENGTH(value[0]));
 		for (k = 1; k < n; k++)
 			ck_assert_msg(value[k] == value[0], "torn");
-		n = listxattr(F, list, sizeof(list));
-		ck_assert(n == 0 || n == 7);
+		ck_assert_int_eq(getxattr(F, "user.j+", value, sizeof(value)), 5);
+		n = ck_ok(listxattr(F, list, sizeof(list)));
+		for (at = 0, seen = 0; at < n; at += strlen(list + at) + 1) {
+			if (!strcmp(list + at, "user.j+")) {
+				ck_assert(!(seen & 1 << STORM_XATTRS));
+				seen |= 1 << STORM_XATTRS;
+				continue;
+			}
+			ck_assert_int_eq(strlen(list + at), 6);
+			k = list[at + 5] - 'a';
+			ck_assert_str_eq(list + at, storm_name(k));
+			ck_assert_msg(!(seen & 1 << k), "%s is listed twice", list + at);
+			seen |= 1 << k;
+		}
+		ck_assert(seen & 1 << STORM_XATTRS);
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	ck_ok(unlink(F));
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (i = 0; i < STORM_XATTRS; i++)
+		removexattr(F, storm_name(i));
+	ck_assert_int_eq(pages_used(), 1);
+	ck_ok(removexattr(F, "user.j+"));
 	ck_assert_int_eq(pages_used(), 0);
 }
 END_TEST
@@ -333,7 +511,7 @@ static int handle_of(const char *path, struct handle *h)
 
 START_TEST(file_handles)
 {
-	int dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY)), fd;
+	int dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY)), fd, again;
 	struct handle f, g, d, small = { .fh.handle_bytes = 4 };
 	char text[10] = "";
 	struct stat st;
@@ -367,11 +545,21 @@ START_TEST(file_handles)
 	ck_errno(openat(fd, "moved", O_RDONLY), ENOENT);
 	close(fd);
 
-	/* gone is gone, also while somebody has it open */
+	/* without a name as long as somebody has it open */
 	fd = ck_ok(open(MNT "/link", O_RDONLY));
 	ck_ok(unlink(MNT "/link"));
-	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	close(ck_ok(open_by_handle_at(dir, &f.fh, O_RDONLY)));
 	close(fd);
+	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
+	fd = ck_ok(open(MNT, O_TMPFILE | O_RDWR, 0600));
+	ck_assert_int_eq(write(fd, "no name", 7), 7);
+	f.fh.handle_bytes = sizeof(f.room);
+	ck_ok(name_to_handle_at(fd, "", &f.fh, &(int){ 0 }, AT_EMPTY_PATH));
+	again = ck_ok(open_by_handle_at(dir, &f.fh, O_RDONLY));
+	ck_ok(close(fd));
+	ck_assert_int_eq(read(again, text, 10), 7);
+	ck_assert_mem_eq(text, "no name", 7);
+	ck_ok(close(again));
 	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
 	close(new_file(F));
 	ck_errno(open_by_handle_at(dir, &f.fh, O_RDONLY), ESTALE);
@@ -739,6 +927,76 @@ static bool has_idmapped(void)
 	return errno != ENOSYS;
 }
 
+static void *chmod_loop(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 20000; i++) {
+		ck_ok(chmod(F, 04700));
+		ck_ok(chmod(F, 0755));
+	}
+	return NULL;
+}
+
+/* The permissions change in the ACL, too: they never show with the bits of another mode. */
+START_TEST(chmod_in_one)
+{
+	struct acl acl = acl_of(7, 0, 65534, 0, 7, 0);
+	pthread_t thread;
+	mode_t mode;
+
+	ck_ok(chmod(F, 0700));
+	ck_ok(setxattr(F, ACCESS, &acl, ACL_BYTES, 0));
+	ck_assert_int_eq(pthread_create(&thread, NULL, chmod_loop, NULL), 0);
+	while (pthread_tryjoin_np(thread, NULL)) {
+		mode = stat_of(F).st_mode & 07777;
+		ck_assert_msg(mode != 04755, "setuid for all");
+	}
+	ck_assert_int_eq(stat_of(F).st_mode & 07777, 0755);
+}
+END_TEST
+
+/* ACLs of 64 KiB: their memory is the writer's. */
+START_TEST(acl_charged)
+{
+	enum { ENTRIES = 8000, FILES = 64 };
+	static struct {
+		uint32_t version;
+		struct acl_entry entries[ENTRIES];
+	} acl;
+	long long before;
+	char path[64];
+	pid_t pid;
+	int i;
+
+	acl.version = ACL_VERSION(2);
+	acl.entries[0] = (struct acl_entry)ACL_ENTRY(1, 7, -1);
+	for (i = 1; i < ENTRIES - 3; i++)
+		acl.entries[i] = (struct acl_entry)ACL_ENTRY(2, 7, 10000 + i);
+	acl.entries[i++] = (struct acl_entry)ACL_ENTRY(4, 7, -1);
+	acl.entries[i++] = (struct acl_entry)ACL_ENTRY(16, 7, -1);
+	acl.entries[i] = (struct acl_entry)ACL_ENTRY(32, 7, -1);
+	ck_assert_int_eq(cramfs_remount("size=64m,nr_inodes=0"), 0);
+	make_cgroup();
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		before = charged();
+		for (i = 0; i < FILES; i++) {
+			snprintf(path, sizeof(path), MNT "/%d", i);
+			close(new_file(path));
+			ck_ok(setxattr(path, ACCESS, &acl, sizeof(acl), 0));
+		}
+		ck_assert_int_gt(charged() - before, FILES * 60000);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(cramfs_umount(), 0);
+	wait_until(!rmdir(CGROUP));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("ramfs_xattr");
@@ -748,13 +1006,18 @@ int main(int argc, char **argv)
 		return geteuid() != 1000 || getegid() != 1000;
 
 	tcase_add_checked_fixture(tc, up, cramfs_down);
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, xattr_basic);
 	tcase_add_test(tc, xattr_rights);
 	tcase_add_test(tc, xattr_limits);
+	tcase_add_test(tc, xattr_many);
 	tcase_add_test(tc, xattr_under_load);
 	tcase_add_test(tc, acl_access);
 	tcase_add_test(tc, acl_default);
+	tcase_add_test(tc, chmod_in_one);
+	if (has_memory_cgroups())
+		tcase_add_test(tc, acl_charged);
+	else
+		skip_test("acl_charged", "this kernel has no memory cgroups");
 	tcase_add_test(tc, file_handles);
 	tcase_add_test(tc, handle_of_another_mount);
 	tcase_add_test(tc, readdir_by_handle);

@@ -12,9 +12,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #define NODE "/dev/syscall_ext"
@@ -80,11 +80,11 @@ struct ring {
 	size_t area_size, sqes_size;
 };
 
-static void ring_open(struct ring *ring)
+static void ring_set_up(struct ring *ring, unsigned int flags)
 {
-	struct io_uring_params p = { 0 };
+	struct io_uring_params p = { .flags = flags };
 
-	ring->fd = ck_ok(syscall(SYS_io_uring_setup, 8, &p));
+	ring->fd = ck_ok(syscall(SYS_io_uring_setup, 128, &p));
 	ck_assert(p.features & IORING_FEAT_SINGLE_MMAP);
 	ring->area_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
 	if (ring->area_size < p.sq_off.array + p.sq_entries * sizeof(unsigned int))
@@ -103,6 +103,11 @@ static void ring_open(struct ring *ring)
 	ring->cq_tail = (void *)(ring->area + p.cq_off.tail);
 	ring->cq_mask = (void *)(ring->area + p.cq_off.ring_mask);
 	ring->cqes = (void *)(ring->area + p.cq_off.cqes);
+}
+
+static void ring_open(struct ring *ring)
+{
+	ring_set_up(ring, 0);
 }
 
 static void ring_close(struct ring *ring)
@@ -174,14 +179,16 @@ static int by_uring(struct custom_syscall_data *data)
 	return ring_run(CUSTOM_SYSCALL, data, 0);
 }
 
-static bool kernel_has_uring_cmd(void)
-{
-	struct utsname name;
-	int major, minor;
+/* Linux 6.7, and RHEL 9.6, lets a driver cancel its commands. */
+static bool sleeps_are_cancelled;
 
-	uname(&name);
-	return sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 1));
+/* The threads of this process, of which the workers of io_uring are some. */
+static int threads(void)
+{
+	struct stat st;
+
+	ck_ok(stat("/proc/self/task", &st));
+	return st.st_nlink - 2;
 }
 
 /* ---- loading ---- */
@@ -241,16 +248,18 @@ static const struct {
 	{ "mode=0600", 0, 0600, NULL },
 	{ "mode=0777", 0, 0777, NULL },
 	{ "mode=0", 0, 0, NULL },
-	{ "mode=01000", -EINVAL, 0, "kmk_syscall: mode=01000 refused: give octal permissions" },
-	{ "mode=666", -EINVAL, 0, "kmk_syscall: mode=01232 refused" },
+	{ "mode=440", 0, 0440, NULL },
+	{ "mode=01000", -EINVAL, 0, "kmk_syscall: `01000' invalid for parameter `mode'" },
+	{ "mode=0x1ff", -EINVAL, 0, "kmk_syscall: `0x1ff' invalid for parameter `mode'" },
 	{ "mode=rw", -EINVAL, 0, NULL },
 	{ "mode=-1", -EINVAL, 0, NULL },
-	{ "mode=65536", -ERANGE, 0, NULL },
+	{ "mode=200000", -EINVAL, 0, NULL },
 };
 
 START_TEST(mode_parameter)
 {
 	struct stat st;
+	char shown[8];
 
 	log_mark();
 	ck_assert_int_eq(module_load("kmk_syscall", modes[_i].params), modes[_i].err);
@@ -261,6 +270,8 @@ START_TEST(mode_parameter)
 		return;
 	ck_ok(stat(NODE, &st));
 	ck_assert_uint_eq(st.st_mode, S_IFCHR | modes[_i].mode);
+	snprintf(shown, sizeof(shown), "%04o\n", modes[_i].mode);
+	ck_assert(file_has("/sys/module/kmk_syscall/parameters/mode", shown));
 	ck_assert_int_eq(module_unload("kmk_syscall"), 0);
 }
 END_TEST
@@ -417,6 +428,48 @@ START_TEST(sleeps_as_long_as_told)
 	unload();
 }
 END_TEST
+
+/* ---- the timer slack of the task ---- */
+
+#define SLACK 123456789
+
+/* Is there a timer that may fire so much later than it should? */
+static bool timer_with_slack(void)
+{
+	char *text = slurp("/proc/timer_list"), *at = text;
+	unsigned long long soft, hard;
+	bool found = false;
+
+	while (!found && (at = strstr(at, "# expires at "))) {
+		at += strlen("# expires at ");
+		found = sscanf(at, "%llu-%llu", &soft, &hard) == 2 && hard - soft == SLACK;
+	}
+	free(text);
+	return found;
+}
+
+static void check_slack(way make)
+{
+	pid_t pid;
+
+	load();
+	pid = spawn();
+	if (!pid) {
+		struct custom_syscall_data data = call_of(CUSTOM_SYSCALL_SLEEP, 9000, 0);
+
+		ck_ok(prctl(PR_SET_TIMERSLACK, SLACK));
+		_exit(make(&data) != 0);
+	}
+	wait_until(timer_with_slack());
+	ck_ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	close(fd);
+	wait_until(!timer_with_slack());
+	wait_until(module_unload("kmk_syscall") == 0);
+}
+
+START_TEST(timer_slack) { check_slack(by_ioctl); } END_TEST
+START_TEST(timer_slack_by_io_uring) { check_slack(by_uring); } END_TEST
 
 /* ---- signals ---- */
 
@@ -586,11 +639,6 @@ START_TEST(unknown_commands)
 	unload();
 }
 END_TEST
-
-static unsigned int sized(unsigned int cmd, unsigned int size)
-{
-	return (cmd & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT)) | size << _IOC_SIZESHIFT;
-}
 
 /* What a program that was built for another version of the structure meets. */
 START_TEST(extensible)
@@ -904,6 +952,143 @@ START_TEST(io_uring_errors)
 }
 END_TEST
 
+#define SLEEPERS 64
+
+/* Sleeps hold up nothing: no worker is busy with one, and an fsync passes them all. */
+START_TEST(io_uring_sleeps_together)
+{
+	struct custom_syscall_data sleeps[SLEEPERS];
+	int64_t before = clock_ms(CLOCK_MONOTONIC);
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	int i, file;
+
+	load();
+	file = ck_ok(open("/tmp/synced", O_RDWR | O_CREAT, 0600));
+	ring_open(&ring);
+	for (i = 0; i < SLEEPERS; i++) {
+		sleeps[i] = call_of(CUSTOM_SYSCALL_SLEEP, 3000, 0);
+		ring_command(&ring, CUSTOM_SYSCALL, &sleeps[i], 0, i);
+	}
+	ring_submit(&ring, SLEEPERS, 0);
+	ck_assert_int_eq(threads(), 1);
+	sqe = ring_entry(&ring);
+	sqe->opcode = IORING_OP_FSYNC;
+	sqe->fd = file;
+	sqe->user_data = SLEEPERS;
+	ring_submit(&ring, 1, 1);
+	ck_assert(ring_next(&ring, &cqe));
+	ck_assert_uint_eq(cqe.user_data, SLEEPERS);
+	ck_assert_int_eq(cqe.res, 0);
+	for (i = 0; i < SLEEPERS; i++) {
+		ring_submit(&ring, 0, 1);
+		ck_assert(ring_next(&ring, &cqe));
+		ck_assert_int_eq(cqe.res, 0);
+		ck_assert_int_eq(sleeps[cqe.user_data].result, 0);
+	}
+	ck_assert_int_ge(clock_ms(CLOCK_MONOTONIC) - before, 2999);
+	ring_close(&ring);
+	close(file);
+	unload();
+}
+END_TEST
+
+/* A batch goes on after each sleep, and occupies nobody meanwhile. */
+START_TEST(io_uring_batch_sleeps)
+{
+	struct custom_syscall_data data[6] = {
+		call_of(CUSTOM_SYSCALL_SLEEP, 100, 0), call_of(CUSTOM_SYSCALL_ADD, 1, 2),
+		call_of(CUSTOM_SYSCALL_SLEEP, 10001, 0), call_of(CUSTOM_SYSCALL_SLEEP, 200, 0),
+		call_of(CUSTOM_SYSCALL_UPTIME, 0, 0), call_of(CUSTOM_SYSCALL_SLEEP, 1, 0),
+	};
+	int32_t errors[6] = { 1, 1, 1, 1, 1, 1 };
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)errors,
+		.count = 6, .size = sizeof(data[0]),
+	};
+	int64_t before = clock_ms(CLOCK_BOOTTIME);
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	int i;
+
+	load();
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL_BATCH, &batch, 0, 0);
+	ring_submit(&ring, 1, 0);
+	ck_assert_int_eq(threads(), 1);
+	ring_submit(&ring, 0, 1);
+	ck_assert(ring_next(&ring, &cqe));
+	ck_assert_int_eq(cqe.res, 5);
+	for (i = 0; i < 6; i++)
+		ck_assert_int_eq(errors[i], i == 2 ? -EINVAL : 0);
+	ck_assert_int_eq(data[0].result, 0);
+	ck_assert_int_eq(data[1].result, 3);
+	ck_assert_int_eq(data[2].result, UNTOUCHED);
+	ck_assert_int_eq(data[3].result, 0);
+	ck_assert_int_ge(data[4].result - before, 299);
+	ck_assert_int_eq(data[5].result, 0);
+	ring_close(&ring);
+	unload();
+}
+END_TEST
+
+/* The result of a sleep that cannot be written when it is over. */
+START_TEST(io_uring_sleep_faults)
+{
+	struct custom_syscall_data *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+						MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct io_uring_cqe cqe;
+	struct ring ring;
+
+	load();
+	ck_assert_ptr_ne(data, MAP_FAILED);
+	*data = call_of(CUSTOM_SYSCALL_SLEEP, 300, 0);
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL, data, 0, 1);
+	ring_submit(&ring, 1, 0);
+	ck_ok(munmap(data, 4096));
+	ring_submit(&ring, 0, 1);
+	ck_assert(ring_next(&ring, &cqe));
+	ck_assert_int_eq(cqe.res, -EFAULT);
+	ring_close(&ring);
+	unload();
+}
+END_TEST
+
+/* The task ends while its sleeps and batches go on: nothing is left, and the module can go. */
+START_TEST(io_uring_task_ends)
+{
+	struct custom_syscall_data data[2] = {
+		call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0), call_of(CUSTOM_SYSCALL_SLEEP, 1500, 0),
+	};
+	int32_t errors[2];
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)errors,
+		.count = 2, .size = sizeof(data[0]),
+	};
+	int64_t before = clock_ms(CLOCK_MONOTONIC);
+	struct ring ring;
+	pid_t pid;
+
+	if (!sleeps_are_cancelled)	/* the end waits for the sleep */
+		data[0].parameter1 = 500;
+	load();
+	pid = spawn();
+	if (!pid) {
+		ring_open(&ring);
+		ring_command(&ring, CUSTOM_SYSCALL_BATCH, &batch, 0, 0);
+		ring_command(&ring, CUSTOM_SYSCALL, &data[1], 0, 0);
+		ring_submit(&ring, 2, 0);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	close(fd);
+	wait_until(module_unload("kmk_syscall") == 0);
+	ck_assert_int_lt(clock_ms(CLOCK_MONOTONIC) - before, 9000);
+}
+END_TEST
+
 /* A call that sleeps holds up neither the submitter nor the calls behind it. */
 START_TEST(io_uring_sleeps_elsewhere)
 {
@@ -964,12 +1149,11 @@ START_TEST(io_uring_links)
 }
 END_TEST
 
-/* Closing the ring ends a sleep, and the module can go soon afterwards. */
+/* Closing the ring ends a sleep, from Linux 6.7 on; before, it ends by itself. */
 START_TEST(io_uring_cancelled)
 {
 	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
-	int64_t before = clock_ms(CLOCK_MONOTONIC);
-	struct io_uring_cqe cqe;
+	int64_t before = clock_ms(CLOCK_MONOTONIC), took;
 	struct ring ring;
 
 	load();
@@ -977,20 +1161,95 @@ START_TEST(io_uring_cancelled)
 	ring_command(&ring, CUSTOM_SYSCALL, &sleep, 0, 1);
 	ring_submit(&ring, 1, 0);
 	ck_assert_int_eq(module_unload("kmk_syscall"), -EWOULDBLOCK);
+	ring_close(&ring);
+	close(fd);
+	wait_until(module_unload("kmk_syscall") == 0);
+	took = clock_ms(CLOCK_MONOTONIC) - before;
+	if (sleeps_are_cancelled)
+		ck_assert_int_lt(took, 9000);
+	else
+		ck_assert_int_ge(took, 9999);
+	ck_assert_int_eq(sleep.result, sleeps_are_cancelled ? UNTOUCHED : 0);
+}
+END_TEST
 
-	struct io_uring_sqe *sqe = ring_entry(&ring);
+/*
+ * A batch whose sleeps would take longer than any test waits, by the child of the test; it
+ * sleeps when the child goes on.
+ */
+static void sleep_for_long(struct ring *ring, unsigned int flags)
+{
+	static struct custom_syscall_data data[CUSTOM_SYSCALL_BATCH_MAX];
+	static int32_t errors[CUSTOM_SYSCALL_BATCH_MAX];
+	struct custom_syscall_batch batch = {
+		.calls = (uintptr_t)data, .errors = (uintptr_t)errors,
+		.count = 1 + 3 * kmk_patience(), .size = sizeof(data[0]),
+	};
+	unsigned int i;
 
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
-	sqe->addr = 1;
-	sqe->user_data = 2;
-	/* -EALREADY: it runs, and was told; -ENOENT before it began to */
-	ring_submit(&ring, 1, 2);
-	while (ring_next(&ring, &cqe)) {
-		if (cqe.user_data == 1)
-			ck_assert_msg(cqe.res == -EINTR || cqe.res == -ECANCELED,
-				      "the sleep: %d", cqe.res);
+	data[0] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
+	errors[0] = 1;
+	for (i = 1; i < batch.count; i++)
+		data[i] = call_of(CUSTOM_SYSCALL_SLEEP, 1000, 0);
+	ring_set_up(ring, flags);
+	ring_command(ring, CUSTOM_SYSCALL_BATCH, &batch, 0, 0);
+	ck_assert_int_eq(syscall(SYS_io_uring_enter, ring->fd, 1, 0,
+				 flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0,
+				 NULL, 0), 1);
+	wait_until(!__atomic_load_n(&errors[0], __ATOMIC_RELAXED));
+}
+
+/* Reap the child, and unload; before the batch would have been through. */
+static void ck_batch_ends(pid_t pid)
+{
+	int status = -1;
+
+	close(fd);
+	wait_until(waitpid(pid, &status, WNOHANG) == pid);
+	ck_assert_int_eq(status, 0);
+	wait_until(module_unload("kmk_syscall") == 0);
+}
+
+/* A batch is not gone through to its end for a program that another one replaced. */
+START_TEST(io_uring_batch_ends_at_exec)
+{
+	struct ring ring;
+	pid_t pid;
+
+	load();
+	pid = spawn();
+	if (!pid) {
+		sleep_for_long(&ring, 0);
+		execl("/bin/busybox", "true", NULL);
+		_exit(1);
 	}
-	ck_assert_int_lt(clock_ms(CLOCK_MONOTONIC) - before, 9000);
+	ck_batch_ends(pid);
+}
+END_TEST
+
+/* Nor for a thread of the kernel's that polls the ring, when the process ends. */
+START_TEST(io_uring_batch_ends_with_its_poller)
+{
+	struct ring ring;
+	pid_t pid;
+
+	load();
+	pid = spawn();
+	if (!pid) {
+		sleep_for_long(&ring, IORING_SETUP_SQPOLL);
+		_exit(0);
+	}
+	ck_batch_ends(pid);
+}
+END_TEST
+
+/* Nor when the ring is closed: the kernel warns of one that is not gone five minutes later. */
+START_TEST(io_uring_batch_ends_with_its_ring)
+{
+	struct ring ring;
+
+	load();
+	sleep_for_long(&ring, 0);
 	ring_close(&ring);
 	close(fd);
 	wait_until(module_unload("kmk_syscall") == 0);
@@ -1091,8 +1350,16 @@ END_TEST
  * and nothing else is written.
  */
 #define CONTESTED 200
+/*
+ * The processor, or its emulator, may tear what it copies of 64 bits: the values that a field
+ * changes between differ in one byte only.
+ */
+
 /* No user's, and in 64 bits nobody's: the kernel of a PC complains of a use without a check. */
-#define NOT_USERS (sizeof(long) == 8 ? 1ULL << 63 : UINT64_MAX - 4095)
+static uint64_t not_users(volatile void *users)
+{
+	return (uintptr_t)users | (sizeof(long) == 8 ? 0xffULL << 56 : 0xff000000);
+}
 
 /* A bad address is known before it is used, but to the kernel of s390x. */
 #ifdef __s390x__
@@ -1106,8 +1373,8 @@ static struct {
 	unsigned char before[4096];
 	volatile struct custom_syscall_data calls[2 * CONTESTED];
 	unsigned char between[4096];
-	volatile int32_t errors[2][CONTESTED];
-	unsigned char behind[65536];
+	volatile int32_t errors[2][256];	/* their addresses differ in one byte, see below */
+	unsigned char behind[65536 - offsetof(struct custom_syscall_batch, count)];
 	volatile struct custom_syscall_batch batch;
 } *contested;
 
@@ -1150,8 +1417,8 @@ static void end_contest(void (*make)(int round), void *(*change)(void *))
 	unload();
 }
 
-/* A sum and a product of it overflow; unchecked it sleeps for 35 years, as it wraps in ns. */
-#define TOO_MUCH ((1ULL << 63) + (1ULL << 40))
+/* A sum and a product of it overflow, and it is too long for a sleep. */
+#define TOO_MUCH (0xfeULL << 56)
 
 /* Nobody sleeps for 0 ms, and so there are many calls. */
 static void change_call(volatile struct custom_syscall_data *call)
@@ -1248,11 +1515,11 @@ static void *keep_changing_batch(void *unused)
 		batch->count = 2;
 		batch->errors = (uintptr_t)contested->errors[1];
 		batch->size = 2 * sizeof(contested->calls[0]);
-		batch->count = UINT32_MAX;
+		batch->count = CONTESTED | 0xff000000;
 		batch->size = 4097;
 		batch->size = sizeof(contested->calls[0]);
-		batch->calls = NOT_USERS;
-		batch->errors = NOT_USERS;
+		batch->calls = not_users(contested->calls);
+		batch->errors = not_users(contested->errors[0]);
 		batch->size = 0;
 		batch->count = CONTESTED;
 		batch->calls = (uintptr_t)contested->calls;
@@ -1308,6 +1575,7 @@ static void make_batch(int round)
 START_TEST(contested_batch)
 {
 	contest(offsetof(typeof(*contested), batch.count));
+	ck_assert_uint_eq((uintptr_t)contested->errors[0] ^ (uintptr_t)contested->errors[1], 1024);
 	for (int i = 0; i < CONTESTED; i++) {
 		contested->calls[2 * i] = call_of(CUSTOM_SYSCALL_ADD, 1, 2);
 		contested->calls[2 * i + 1] = (struct custom_syscall_data){ 0 };
@@ -1326,8 +1594,8 @@ END_TEST
 static void *keep_changing_entry(void *unused)
 {
 	struct custom_syscall_uring uring[] = {
-		{ (uintptr_t)&contested->calls[0], 0 }, { NOT_USERS, 1 },
-		{ (uintptr_t)&contested->calls[2], 1 }, { NOT_USERS, 0 },
+		{ (uintptr_t)&contested->calls[0], 0 }, { not_users(&contested->calls[0]), 1 },
+		{ (uintptr_t)&contested->calls[2], 1 }, { not_users(&contested->calls[2]), 0 },
 		{ (uintptr_t)&contested->calls[2], 0 },
 	};
 	struct io_uring_sqe *sqe;
@@ -1338,7 +1606,7 @@ static void *keep_changing_entry(void *unused)
 		tail = __atomic_load_n(contested_ring.sq_tail, __ATOMIC_ACQUIRE);
 		sqe = &contested_ring.sqes[(tail - 1) & *contested_ring.sq_mask];
 		memcpy(sqe->cmd, &uring[k % 5], sizeof(uring[0]));
-		sqe->cmd_op = k % 7 ? CUSTOM_SYSCALL : 0x1001;
+		sqe->cmd_op = k % 7 ? CUSTOM_SYSCALL : CUSTOM_SYSCALL | 0xff;
 	}
 	return NULL;
 }
@@ -1428,10 +1696,9 @@ int main(void)
 {
 	const int n = sizeof(batch_sizes) / sizeof(*batch_sizes);
 	Suite *suite = suite_create("syscall");
-	TCase *tc = tcase_create("kmk_syscall");
+	TCase *tc = tcase_create("kmk_syscall"), *gone;
 
 	tcase_add_checked_fixture(tc, clean_start, NULL);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, default_state);
 	tcase_add_test(tc, in_use);
 	tcase_add_loop_test(tc, mode_parameter, 0, sizeof(modes) / sizeof(*modes));
@@ -1444,6 +1711,7 @@ int main(void)
 	else
 		skip_test("uptime_of_a_time_namespace", "this kernel has no time namespaces");
 	tcase_add_test(tc, sleeps_as_long_as_told);
+	tcase_add_test(tc, timer_slack);
 	tcase_add_test(tc, interrupted_sleep);
 	tcase_add_test(tc, interrupted_sleep_is_not_restarted);
 	tcase_add_test(tc, killed_sleep);
@@ -1458,11 +1726,24 @@ int main(void)
 	tcase_add_test(tc, batch_bad_addresses);
 	tcase_add_test(tc, interrupted_sleep_in_a_batch);
 	tcase_add_test(tc, interrupted_batch_stops);
+	sleeps_are_cancelled = file_has("/proc/kallsyms", " io_uring_cmd_mark_cancelable");
 	if (kernel_has_uring_cmd()) {
+		gone = tcase_create("gone");
+		tcase_add_checked_fixture(gone, clean_start, NULL);
+		tcase_set_timeout(gone, 100);
+		tcase_add_test(gone, io_uring_batch_ends_at_exec);
+		tcase_add_test(gone, io_uring_batch_ends_with_its_poller);
+		tcase_add_test(gone, io_uring_batch_ends_with_its_ring);
+		suite_add_tcase(suite, gone);
 		tcase_add_test(tc, operations_by_io_uring);
 		tcase_add_loop_test(tc, batches_by_io_uring, 0, n);
 		tcase_add_test(tc, io_uring_errors);
+		tcase_add_test(tc, timer_slack_by_io_uring);
 		tcase_add_test(tc, io_uring_sleeps_elsewhere);
+		tcase_add_test(tc, io_uring_sleeps_together);
+		tcase_add_test(tc, io_uring_batch_sleeps);
+		tcase_add_test(tc, io_uring_sleep_faults);
+		tcase_add_test(tc, io_uring_task_ends);
 		tcase_add_test(tc, io_uring_links);
 		tcase_add_test(tc, io_uring_cancelled);
 	} else {
@@ -1479,7 +1760,6 @@ int main(void)
 
 	tc = tcase_create("contested");
 	tcase_add_checked_fixture(tc, clean_start, NULL);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, contested_call);
 	tcase_add_test(tc, contested_calls_of_a_batch);
 	tcase_add_test(tc, contested_batch);

@@ -375,6 +375,18 @@ static void pool_leak(void)
 	EXPECT(kmk_pool_destroy(pool) == 3);
 }
 
+/* A pool for debugging remembers where each block was allocated. */
+static void pool_overrun_leak(void)
+{
+	struct kmk_pool *pool = make_pool(64, 10, KMK_POOL_RED_ZONE);
+
+	if (!pool)
+		return;
+	EXPECT(kmk_pool_alloc(pool) && kmk_pool_alloc(pool));
+	EXPECT(kmk_pool_free(pool, kmk_pool_alloc(pool)) == 0);
+	EXPECT(kmk_pool_destroy(pool) == 2);
+}
+
 static void pool_most_blocks(void)
 {
 	struct kmk_pool *pool = make_pool(1, KMK_POOL_MAX_BLOCKS, KMK_POOL_VMALLOC);
@@ -571,6 +583,86 @@ static void pool_other_cpu(void)
 	shared = NULL;
 }
 
+/* Each CPU holds at most one block of a pool that has one for each: it always gets it. */
+static void short_thread(unsigned int number)
+{
+	unsigned int i;
+	void *block;
+
+	for (i = 0; i < 50000; i++) {
+		block = kmk_pool_alloc(shared);
+		if (!EXPECT(block))
+			break;
+		EXPECT(kmk_pool_free(shared, block) == 0);
+		if (i % 64 == 0)
+			cond_resched();
+	}
+}
+
+/*
+ * Blocks that are on their way from one CPU's list to another's are not missed: on CPU 0
+ * interrupts steal, too. A pool of one block for each of its users is never empty.
+ */
+static void short_irq(void)
+{
+	void *block = kmk_pool_alloc(shared);
+
+	EXPECT(block);
+	EXPECT(kmk_pool_free(shared, block) == 0);
+}
+
+static void pool_never_short(void)
+{
+	shared = make_pool(64, min_t(unsigned int, num_online_cpus(), MOST_CPUS) + 1, 0);
+	if (!shared)
+		return;
+	start_irqs(short_irq, 2000, HRTIMER_MODE_REL_HARD);
+	on_each_cpu_do(short_thread);
+	wait_irqs();
+	EXPECT(stats_of(shared).empty == 0 && stats_of(shared).misuses == 0);
+	EXPECT(kmk_pool_destroy(shared) == 0);
+	shared = NULL;
+}
+
+/* A pool that stays from one test to the next, while a processor goes and comes. */
+static struct kmk_pool *staying;
+static void *stayed[64];
+
+static void take_and_free_thread(unsigned int number)
+{
+	unsigned int i;
+
+	if (number != crew.cpus - 1)
+		return;
+	for (i = 0; i < ARRAY_SIZE(stayed); i++) {
+		stayed[i] = kmk_pool_alloc(staying);
+		EXPECT(stayed[i]);
+	}
+	EXPECT(!kmk_pool_alloc(staying));
+	for (i = 0; i < ARRAY_SIZE(stayed); i++)
+		EXPECT(kmk_pool_free(staying, stayed[i]) == 0);
+}
+
+/* The last processor takes all blocks, and has them on its list in the end. */
+static void pool_take_and_free(void)
+{
+	if (EXPECT(staying))
+		on_each_cpu_do(take_and_free_thread);
+}
+
+/* The first time this makes the pool, the second time it ends it. */
+static void pool_fill_cpu1(void)
+{
+	if (staying) {
+		EXPECT(kmk_pool_destroy(staying) == 0);
+		staying = NULL;
+		return;
+	}
+	staying = make_pool(64, ARRAY_SIZE(stayed), 0);
+	EXPECT(num_online_cpus() > 1);
+	pool_take_and_free();
+}
+
 static struct kmk_mem *make_mem(void)
 {
 	struct kmk_mem *mem = kmk_mem_create("test manager");
@@ -754,12 +846,16 @@ static const struct {
 	TEST(pool_misaligned),
 	TEST(pool_overrun),
 	TEST(pool_leak),
+	TEST(pool_overrun_leak),
 	TEST(pool_most_blocks),
 	TEST(pool_atomic),
 	TEST(pool_hardirq),
 	TEST(pool_stress),
 	TEST(pool_double_free_race),
 	TEST(pool_other_cpu),
+	TEST(pool_never_short),
+	TEST(pool_fill_cpu1),
+	TEST(pool_take_and_free),
 	TEST(mem_kinds),
 	TEST(mem_arguments),
 	TEST(mem_misuse),

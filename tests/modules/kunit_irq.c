@@ -15,36 +15,36 @@ static int ring_test_init(struct kunit *test)
 {
 	ring.slots = kunit_kcalloc(test, SLOTS, sizeof(*ring.slots), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ring.slots);
-	ring.size = SLOTS;
+	for (ring.size = 0; ring.size < SLOTS; ring.size++)
+		ring.slots[ring.size].consumers = 1;
 	ring.next = 0;
 	ring.count = 0;
-	ring.frontier = 0;
-	ring.lost = 0;
+	ring.dropped = 0;
 	return 0;
 }
 
 static void push(unsigned int times)
 {
 	while (times--)
-		ring_push(1, ring.count + 1);
+		kmk_irq_push(ring.count + 1);
 }
 
 /* The next event that @reader gets is the one numbered @seq. */
-static void expect_next(struct kunit *test, struct reader *reader, u64 seq)
+static void expect_next(struct kunit *test, struct kmk_irq_reader *reader, u64 seq)
 {
 	struct kmk_irq_event event = {};
 
-	KUNIT_EXPECT_TRUE(test, ring_take(reader, &event));
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(reader, &event, 1), 1U);
 	KUNIT_EXPECT_EQ(test, event.seq, seq);
 	KUNIT_EXPECT_EQ(test, event.data, seq);
 }
 
-static void expect_none(struct kunit *test, struct reader *reader)
+static void expect_none(struct kunit *test, struct kmk_irq_reader *reader)
 {
 	struct kmk_irq_event event;
 
-	KUNIT_EXPECT_FALSE(test, ring_has_news(reader));
-	KUNIT_EXPECT_FALSE(test, ring_take(reader, &event));
+	KUNIT_EXPECT_FALSE(test, kmk_irq_has_news(reader));
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(reader, &event, 1), 0U);
 }
 
 /* However many are kept, and wherever in the ring the oldest lies. */
@@ -53,7 +53,7 @@ static void ring_keeps_the_newest(struct kunit *test)
 	unsigned int pushed, kept, i;
 
 	for (pushed = 1; pushed <= 3 * SLOTS; pushed++) {
-		struct reader reader = {};
+		struct kmk_irq_reader reader = {};
 
 		push(1);
 		kept = min_t(unsigned int, pushed, SLOTS);
@@ -61,44 +61,71 @@ static void ring_keeps_the_newest(struct kunit *test)
 			expect_next(test, &reader, pushed - kept + i);
 		expect_none(test, &reader);
 		KUNIT_EXPECT_EQ(test, reader.missed, (u64)pushed - kept);
-		KUNIT_EXPECT_EQ(test, ring_count(), (u64)pushed);
-		KUNIT_EXPECT_EQ(test, ring_dropped(), 0ULL);
+		KUNIT_EXPECT_EQ(test, kmk_irq_count(), (u64)pushed);
+		KUNIT_EXPECT_EQ(test, ring.dropped, 0ULL);
 	}
 }
 
 static void ring_counts_what_nobody_had(struct kunit *test)
 {
-	struct reader slow = {}, fast = {};
+	struct kmk_irq_reader slow = {}, fast = {};
 
 	push(SLOTS + 2);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 2ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 2ULL);
 	expect_next(test, &fast, 3);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 2ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 2ULL);
 	/* 3 was had by one of the two: it is missed by the other, and not dropped. */
 	push(1);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 2ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 2ULL);
 	push(SLOTS);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 7ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 7ULL);
 	expect_next(test, &slow, 9);
 	KUNIT_EXPECT_EQ(test, slow.missed, 8ULL);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 7ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 7ULL);
+}
+
+/* Many at once, across the end of the ring; what is put back is there again. */
+static void ring_gives_many(struct kunit *test)
+{
+	struct kmk_irq_event events[SLOTS + 1] = {};
+	struct kmk_irq_reader reader = {}, other = {};
+	unsigned int i;
+
+	push(SLOTS + 3);
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&reader, events, SLOTS + 1), (u32)SLOTS);
+	for (i = 0; i < SLOTS; i++)
+		KUNIT_EXPECT_EQ(test, events[i].data, 4ULL + i);
+	kmk_irq_put_back(&reader, 6, 3);
+	expect_next(test, &reader, 6);
+	expect_next(test, &other, 4);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 3ULL);
+	/* 7 and 8 were consumed by nobody. */
+	push(SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 5ULL);
+	/* Taken, overwritten, and only then put back. */
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&reader, events, 2), 2U);
+	push(SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 8ULL);
+	kmk_irq_put_back(&reader, 9, 2);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 10ULL);
+	expect_next(test, &reader, 14);
 }
 
 static void ring_gives_back(struct kunit *test)
 {
-	struct reader reader = {};
+	struct kmk_irq_reader reader = {};
 
 	push(2);
 	expect_next(test, &reader, 1);
-	ring_put_back(&reader, 1);
+	kmk_irq_put_back(&reader, 1, 1);
 	expect_next(test, &reader, 1);
 	/* Another read of the file went past it meanwhile. */
 	expect_next(test, &reader, 2);
-	ring_put_back(&reader, 1);
+	kmk_irq_put_back(&reader, 1, 1);
 	expect_none(test, &reader);
 	KUNIT_EXPECT_EQ(test, reader.missed, 1ULL);
 	/* It was put back, and is overwritten before the next read. */
-	ring_put_back(&reader, 2);
+	kmk_irq_put_back(&reader, 2, 1);
 	push(SLOTS);
 	expect_next(test, &reader, 3);
 	KUNIT_EXPECT_EQ(test, reader.missed, 2ULL);
@@ -108,11 +135,10 @@ static void ring_gives_back(struct kunit *test)
 static void ring_counts_beyond_32_bits(struct kunit *test)
 {
 	u64 before = U32_MAX - 2;
-	struct reader reader = { .seen = before }, late = {};
+	struct kmk_irq_reader reader = { .seen = before }, late = {};
 	unsigned int i;
 
 	ring.count = before;
-	ring.frontier = before;
 	push(SLOTS);
 	for (i = 1; i <= SLOTS; i++)
 		expect_next(test, &reader, before + i);
@@ -120,7 +146,7 @@ static void ring_counts_beyond_32_bits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, reader.missed, 0ULL);
 	expect_next(test, &late, before + 1);
 	KUNIT_EXPECT_EQ(test, late.missed, before);
-	KUNIT_EXPECT_EQ(test, ring_dropped(), 0ULL);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 0ULL);
 }
 
 static const struct {
@@ -154,7 +180,7 @@ static void trigger_is_parsed(struct kunit *test)
 		u32 times = 0;
 		u64 data = 0;
 
-		KUNIT_EXPECT_EQ_MSG(test, parse_trigger(triggers[i].text, &times, &data),
+		KUNIT_EXPECT_EQ_MSG(test, kmk_irq_parse_trigger(triggers[i].text, &times, &data),
 				    triggers[i].err, "'%s'", triggers[i].text);
 		if (triggers[i].err)
 			continue;
@@ -166,6 +192,7 @@ static void trigger_is_parsed(struct kunit *test)
 static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(ring_keeps_the_newest),
 	KUNIT_CASE(ring_counts_what_nobody_had),
+	KUNIT_CASE(ring_gives_many),
 	KUNIT_CASE(ring_gives_back),
 	KUNIT_CASE(ring_counts_beyond_32_bits),
 	KUNIT_CASE(trigger_is_parsed),

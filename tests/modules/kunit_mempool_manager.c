@@ -27,7 +27,7 @@ static void block_of_an_address(struct kunit *test)
 	spin_lock_init(&mem.lock);
 	spin_lock_irq(&mem.lock);
 	for (i = 0; i < ARRAY_SIZE(blocks); i++)
-		insert_block(&mem, &blocks[(i * 3) % ARRAY_SIZE(blocks)]);
+		kmk_mem_insert(&mem, &blocks[(i * 3) % ARRAY_SIZE(blocks)]);
 	for (at = 0; at < sizeof(area); at++) {
 		struct mem_block *expected = NULL;
 
@@ -35,10 +35,10 @@ static void block_of_an_address(struct kunit *test)
 			if (area + at >= (char *)blocks[i].start &&
 			    area + at < (char *)blocks[i].start + blocks[i].info.size)
 				expected = &blocks[i];
-		KUNIT_EXPECT_PTR_EQ(test, find_block(&mem, area + at), expected);
+		KUNIT_EXPECT_PTR_EQ(test, kmk_mem_find(&mem, area + at), expected);
 	}
-	KUNIT_EXPECT_NULL(test, find_block(&mem, NULL));
-	KUNIT_EXPECT_NULL(test, find_block(&mem, (void *)ULONG_MAX));
+	KUNIT_EXPECT_NULL(test, kmk_mem_find(&mem, NULL));
+	KUNIT_EXPECT_NULL(test, kmk_mem_find(&mem, (void *)ULONG_MAX));
 	spin_unlock_irq(&mem.lock);
 }
 
@@ -56,11 +56,11 @@ static void freed_are_remembered(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(fake); i++)
 		mem->freed[mem->freed_next++ % FREED_KEPT] = &fake[i];
 	for (i = 0; i < ARRAY_SIZE(fake); i++) {
-		misuse = why_none(mem, NULL, &fake[i]);
+		misuse = kmk_mem_why_none(mem, NULL, &fake[i]);
 		KUNIT_EXPECT_EQ(test, misuse, i < ARRAY_SIZE(fake) - FREED_KEPT ?
 				(unsigned int)KMK_MISUSE_FOREIGN : (unsigned int)KMK_MISUSE_FREE);
 	}
-	misuse = why_none(mem, NULL, NULL);
+	misuse = kmk_mem_why_none(mem, NULL, NULL);
 	KUNIT_EXPECT_EQ(test, misuse, (unsigned int)KMK_MISUSE_FOREIGN);
 	spin_unlock_irq(&mem->lock);
 	kmk_mem_destroy(mem);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of kmk_proc: what is escaped, byte by byte beside the rule in its
- * plainest form, and what the log keeps.
+ * KUnit tests of kmk_proc: what is escaped, byte by byte and character by character beside
+ * the rule in its plainest form, and what the log keeps.
  */
 #include "kunit_alone.h"
 
@@ -9,7 +9,7 @@
 
 #include <kunit/test.h>
 
-/* all_plain() looks at a whole word: each byte at each place in it, among plain ones. */
+/* kmk_proc_all_plain() looks at a whole word: each byte at each place in it, among plain ones. */
 static void plain_is_the_same_for_a_word(struct kunit *test)
 {
 	unsigned char bytes[sizeof(unsigned long)];
@@ -22,7 +22,8 @@ static void plain_is_the_same_for_a_word(struct kunit *test)
 			memset(bytes, c % 2 ? ' ' : '~', sizeof(bytes));
 			bytes[place] = c;
 			memcpy(&word, bytes, sizeof(word));
-			KUNIT_EXPECT_EQ_MSG(test, all_plain(word), plain(c),
+			KUNIT_EXPECT_EQ_MSG(test, kmk_proc_all_plain(word),
+					    kmk_proc_plain(c),
 					    "byte %#x at %zu", c, place);
 		}
 	}
@@ -49,131 +50,173 @@ static const struct {
 
 static void text_is_escaped(struct kunit *test)
 {
-	char shown[128], *to;
-	size_t i, at, n;
+	static struct kmk_proc_entry entry;
+	char shown[128];
+	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {
-		to = shown;
-		for (at = 0; at < strlen(texts[i].raw); at += n) {
-			n = escape(&to, texts[i].raw + at, strlen(texts[i].raw) - at);
-			KUNIT_ASSERT_GT(test, n, (size_t)0);
-		}
-		*to = '\0';
+		kmk_proc_set(&entry, texts[i].raw, strlen(texts[i].raw));
+		KUNIT_ASSERT_LT(test, (size_t)entry.shown, sizeof(shown));
+		*kmk_proc_show(shown, &entry) = '\0';
+		KUNIT_EXPECT_EQ(test, strlen(shown), (size_t)entry.shown);
+		KUNIT_EXPECT_EQ(test, shown[entry.shown - 1], '\n');
+		shown[entry.shown - 1] = '\0';
 		KUNIT_EXPECT_STREQ(test, (char *)shown, texts[i].shown);
 	}
 }
 
-/* A write of the largest size, of bytes that each take the most room. */
+static bool is_shown(u32 c)
+{
+	static const struct {
+		u32 first, last;
+	} escaped[] = {
+		{ 0x80, 0x9f }, { 0x61c, 0x61c }, { 0x200e, 0x200f }, { 0x2028, 0x202e },
+		{ 0x2066, 0x2069 }, { 0xd800, 0xdfff }, { 0x110000, U32_MAX },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(escaped); i++)
+		if (c >= escaped[i].first && c <= escaped[i].last)
+			return false;
+	return true;
+}
+
+/* Each number that two, three or four bytes can hold, in each of these lengths, and cut short. */
+static void every_character(struct kunit *test)
+{
+	static const u32 least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	static const u8 lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t size, i, expected;
+	u8 bytes[4];
+	u32 c, rest;
+
+	for (size = 2; size <= 4; size++) {
+		for (c = 0; c < BIT(5 * size + 1); c++) {
+			for (i = size - 1, rest = c; i; i--, rest >>= 6)
+				bytes[i] = 0x80 | (rest & 0x3f);
+			bytes[0] = lead[size] | rest;
+			expected = c >= least[size] && is_shown(c) ? size : 0;
+			if (kmk_proc_printable(bytes, size) != expected ||
+			    kmk_proc_printable(bytes, size - 1))
+				KUNIT_FAIL(test, "U+%04x of %zu bytes", c, size);
+		}
+	}
+}
+
+/* A byte that does not go on, at each place but the first. */
+static void broken_character(struct kunit *test)
+{
+	static const u8 whole[] = { 0xf0, 0x9f, 0x90, 0xa7 };
+	u8 bytes[sizeof(whole)];
+	unsigned int c;
+	size_t place;
+
+	for (place = 1; place < sizeof(bytes); place++) {
+		for (c = 0; c <= U8_MAX; c++) {
+			memcpy(bytes, whole, sizeof(bytes));
+			bytes[place] = c;
+			if (kmk_proc_printable(bytes, sizeof(bytes)) !=
+			    (c >= (place == 1 ? 0x90 : 0x80) && c <= 0xbf ? 4 : 0))
+				KUNIT_FAIL(test, "byte %#x at %zu", c, place);
+		}
+	}
+}
+
+/* A write, and a copy for a reader, of the largest size, of bytes that each take the most room. */
 static void lines_have_room(struct kunit *test)
 {
-	char *text = kunit_kmalloc(test, WRITE_MAX + 1, GFP_KERNEL);
-	char *entries = kunit_kzalloc(test, ESCAPED * WRITE_MAX + 2, GFP_KERNEL), *end;
-	u32 lines, i;
+	char *text = kunit_kmalloc(test, WRITE_MAX, GFP_KERNEL);
+	struct kmk_proc_file *pf;
 
+	pf = kunit_kzalloc(test, struct_size(pf, line, LINE_MAX), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, text);
-	KUNIT_ASSERT_NOT_NULL(test, entries);
+	KUNIT_ASSERT_NOT_NULL(test, pf);
+	mutex_init(&pf->lock);
 	memset(text, '\x01', WRITE_MAX);
-	for (i = LINE_MAX; i < WRITE_MAX; i += LINE_MAX + 1)
-		text[i] = '\n';
-	text[WRITE_MAX] = '\n';
-	end = render(entries, text, WRITE_MAX + 1, &lines);
-	KUNIT_ASSERT_NOT_NULL(test, end);
-	KUNIT_EXPECT_EQ(test, lines, (u32)(WRITE_MAX / (LINE_MAX + 1)));
-	KUNIT_EXPECT_LE(test, (size_t)(end - entries), (size_t)(ESCAPED * WRITE_MAX + 1));
-	KUNIT_EXPECT_EQ(test, *end, '\0');
+	text[LINE_MAX] = '\n';
+	text[2 * LINE_MAX + 1] = '\n';
+	KUNIT_EXPECT_EQ(test, kmk_proc_append(pf, text, 3 * LINE_MAX + 2), 0);
+	KUNIT_EXPECT_EQ(test, pf->len, (u32)LINE_MAX);
+	KUNIT_EXPECT_EQ(test, log_kept, 2U);
+
+	mutex_lock(&pf->lock);
+	KUNIT_ASSERT_EQ(test, kmk_proc_begin_pass(pf), 0);
+	KUNIT_EXPECT_EQ(test, pf->size, (size_t)(2 * (ESCAPED * LINE_MAX + 1)));
+	KUNIT_EXPECT_EQ(test, pf->text[pf->size - 1], '\n');
+	kmk_proc_end_pass(pf);
+	mutex_unlock(&pf->lock);
 
 	/* One byte more in a line. */
-	text[LINE_MAX] = 'x';
-	KUNIT_EXPECT_NULL(test, render(entries, text, WRITE_MAX + 1, &lines));
+	KUNIT_EXPECT_EQ(test, kmk_proc_append(pf, "x", 1), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, pf->len, 0U);
+	KUNIT_EXPECT_EQ(test, kmk_proc_append(pf, text, WRITE_MAX), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, log_kept, 2U);
 }
 
-static void no_line_is_empty(struct kunit *test)
+static void append(struct kunit *test, struct kmk_proc_file *pf, const char *text)
 {
-	char entries[16] = {}, *end;
-	u32 lines;
-
-	end = render(entries, "\n\na\n\nb\n\n", 8, &lines);
-	KUNIT_EXPECT_EQ(test, lines, (u32)2);
-	KUNIT_EXPECT_EQ(test, (size_t)(end - entries), (size_t)4);
-	KUNIT_EXPECT_STREQ(test, (char *)entries, "a\nb\n");
+	KUNIT_ASSERT_EQ(test, kmk_proc_append(pf, text, strlen(text)), 0);
 }
 
-static void append(struct kunit *test, const char *text, u32 lines)
+static void expect_pass(struct kunit *test, struct kmk_proc_file *pf, const char *expected)
 {
-	struct record *record = record_alloc(strlen(text));
-
-	KUNIT_ASSERT_NOT_NULL(test, record);
-	record->lines = lines;
-	memcpy(record->text, text, record->size);
-	log_append(record);
-}
-
-static void expect_log(struct kunit *test, const char *expected)
-{
-	struct snapshot *snapshot = snapshot_get();
 	char shown[64] = {};
-	u32 pos = 0;
 
-	KUNIT_ASSERT_NOT_NULL(test, snapshot);
-	/* Byte by byte, so that the slice is looked for at each. */
-	for (pos = 0; pos < snapshot_size(snapshot) && pos < sizeof(shown) - 1; pos++) {
-		const struct slice *slice = snapshot_find(snapshot, pos);
-		const struct record *record = slice->record;
-
-		shown[pos] = record->text[record->size - (slice->end - pos)];
-	}
+	mutex_lock(&pf->lock);
+	KUNIT_ASSERT_EQ(test, kmk_proc_begin_pass(pf), 0);
+	KUNIT_ASSERT_LT(test, pf->size, sizeof(shown));
+	if (pf->size)
+		memcpy(shown, pf->text, pf->size);
 	KUNIT_EXPECT_STREQ(test, (char *)shown, expected);
-	snapshot_put(snapshot);
+	kmk_proc_end_pass(pf);
+	mutex_unlock(&pf->lock);
 }
 
+/* Also when the count of all entries, of which poll() tells news, begins anew at 0. */
 static void log_keeps_the_newest(struct kunit *test)
 {
-	struct snapshot *before;
+	struct kmk_proc_file *writer, *reader, *follower;
 
-	append(test, "1\n", 1);
-	append(test, "2\n3\n4\n", 3);
-	expect_log(test, "1\n2\n3\n4\n");
-	before = snapshot_get();
-	KUNIT_ASSERT_NOT_NULL(test, before);
-	/* A whole record goes, and the first line of the next. */
-	append(test, "5\n6\n", 2);
-	expect_log(test, "3\n4\n5\n6\n");
-	append(test, "7\n8\n9\n10\n11\n", 5);
-	expect_log(test, "8\n9\n10\n11\n");
-	KUNIT_EXPECT_EQ(test, log_nr_lines, (u32)4);
-	KUNIT_EXPECT_EQ(test, log_nr_records, (u32)1);
-	KUNIT_EXPECT_EQ(test, log_added, 11UL);
-	/* What a reader holds does not change. */
-	KUNIT_EXPECT_EQ(test, snapshot_size(before), (u32)8);
-	KUNIT_EXPECT_EQ(test, before->slices[1].record->text[0], '2');
-	snapshot_put(before);
+	writer = kunit_kzalloc(test, struct_size(writer, line, LINE_MAX), GFP_KERNEL);
+	reader = kunit_kzalloc(test, sizeof(*reader), GFP_KERNEL);
+	follower = kunit_kzalloc(test, sizeof(*reader), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, writer);
+	KUNIT_ASSERT_NOT_NULL(test, reader);
+	KUNIT_ASSERT_NOT_NULL(test, follower);
+	mutex_init(&reader->lock);
+	mutex_init(&follower->lock);
+	log_added = -4UL;
+	append(test, writer, "\n\n1\n\n");
+	append(test, writer, "2\n3\n4");
+	expect_pass(test, follower, "1\n2\n3\n");
+	append(test, writer, "\n5\n6\n");
+	KUNIT_EXPECT_EQ(test, log_added, 2UL);
+	expect_pass(test, follower, "4\n5\n6\n");
+	expect_pass(test, follower, "");
+	expect_pass(test, reader, "3\n4\n5\n6\n");
+	append(test, writer, "7\n8\n9\n10\n11\n");
+	expect_pass(test, follower, "8\n9\n10\n11\n");
+	KUNIT_EXPECT_EQ(test, log_kept, 4U);
+	KUNIT_EXPECT_EQ(test, log_added, 7UL);
 }
 
 static int log_test_init(struct kunit *test)
 {
 	max_entries = 4;
-	return 0;
-}
-
-static void log_test_exit(struct kunit *test)
-{
-	struct record *record, *next;
-
-	snapshot_put(log_snapshot);
-	log_snapshot = NULL;
-	list_for_each_entry_safe(record, next, &log_records, node)
-		record_put(record);
-	INIT_LIST_HEAD(&log_records);
-	log_nr_records = 0;
-	log_nr_lines = 0;
+	log_entries = kunit_kcalloc(test, max_entries, sizeof(*log_entries), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, log_entries);
+	log_next = 0;
+	log_kept = 0;
 	log_added = 0;
+	return 0;
 }
 
 static struct kunit_case log_cases[] = {
 	KUNIT_CASE(plain_is_the_same_for_a_word),
 	KUNIT_CASE(text_is_escaped),
+	KUNIT_CASE(every_character),
+	KUNIT_CASE(broken_character),
 	KUNIT_CASE(lines_have_room),
-	KUNIT_CASE(no_line_is_empty),
 	KUNIT_CASE(log_keeps_the_newest),
 	{}
 };
@@ -181,7 +224,6 @@ static struct kunit_case log_cases[] = {
 static struct kunit_suite log_suite = {
 	.name = "kmk_proc",
 	.init = log_test_init,
-	.exit = log_test_exit,
 	.test_cases = log_cases,
 };
 kunit_test_suite(log_suite);
