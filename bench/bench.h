@@ -3,7 +3,7 @@
  * What the benchmark programs share: a clock, contenders that take turns, and
  * one line of JSON a measurement, which bench/report reads.
  *
- * They run as root in the machine of tests/vm/run -i, where a nanosecond is an
+ * They run as root in the machine of rig/vm/run -i, where a nanosecond is an
  * instruction.
  */
 #ifndef BENCH_H
@@ -48,7 +48,7 @@ struct bench_side {
 /* How often each contender has its turn. */
 #define BENCH_ROUNDS 7
 
-/* Say what @ops operations cost: @unit is "ns" or "bytes". */
+/* Say what @ops operations cost: @unit is "ns", "bytes" or "sleeps". */
 void bench_emit(const char *work, const char *side, int round, unsigned long ops,
 		const char *unit, unsigned long long cost);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * kmk_irq: an interrupt beside one whose handler does nothing, as
- * kmk_irq_bench measures them, and the read of one event beside the cheapest
- * reads of a queue.
+ * kmk_irq_bench measures them, and the reads of one event and of many at once
+ * beside the cheapest reads of a queue.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -13,6 +13,7 @@
 #include "bench.h"
 
 #define READS 1000
+#define MANY 100
 
 static int event_fd, pipe_fds[2], events;
 
@@ -62,10 +63,23 @@ static void events_run(unsigned long ops)
 		must_be(sizeof(event), read(events, &event, sizeof(event)));
 }
 
+/* An operation is one event. */
+static void many_events_run(unsigned long ops)
+{
+	static struct kmk_irq_event many[MANY];
+
+	for (; ops; ops -= MANY)
+		must_be(sizeof(many), read(events, many, sizeof(many)));
+}
+
 static const struct bench_side read_sides[] = {
 	{ .name = "eventfd", .run = eventfd_run, .prepare = eventfd_prepare },
 	{ .name = "pipe", .run = pipe_run, .prepare = pipe_prepare },
 	{ .name = "irq_events", .run = events_run, .prepare = events_prepare },
+};
+
+static const struct bench_side many_sides[] = {
+	{ .name = "irq_events", .run = many_events_run, .prepare = events_prepare },
 };
 
 int main(void)
@@ -81,5 +95,6 @@ int main(void)
 		;
 	must(fcntl(events, F_SETFL, 0));
 	bench_compare("read", READS, read_sides, ARRAY_SIZE(read_sides));
+	bench_compare("read-100", READS, many_sides, ARRAY_SIZE(many_sides));
 	return 0;
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * cramfs beside tmpfs and ramfs, phase by phase: what a tree of small files
- * costs, then what the pages of a big one cost.
+ * costs, then what the pages of a big one cost, then what single calls cost.
  *
- * bench_ramfs [TYPE...] runs the phases on these file systems only.
+ * bench_ramfs [GROUP...] runs these groups of phases only: see groups[].
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -24,7 +26,12 @@
 #define BIG		(64UL << 20)
 #define PAGES		(BIG / PAGE)
 #define MEGABYTE	0x100000UL
+#define CALLS		10000
+#define TREES		4000
+#define LEAVES		4	/* files in each */
 #define ROUNDS		3
+#define PIPEFUL		65536
+#define PUNCH_HOLE	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 #define POINT		"/mnt"
 #define TARGET		"../where/a/short/link/points"
 
@@ -52,6 +59,15 @@ static void phase_end(struct timer *timer, const char *work, unsigned long ops)
 	     !timer_.done; phase_end(&timer_, work, ops))
 
 #define for_each_file(i) for (unsigned int i = 0; i < FILES; i++)
+#define for_each_call(i) for (unsigned int i = 0; i < CALLS; i++)
+
+/* Whether the file system does such work; a call that fails in another way ends the program. */
+static bool supported(int ret)
+{
+	if (ret < 0 && errno != EOPNOTSUPP)
+		bench_die(type);
+	return ret == 0;
+}
 
 static void create(const char *name)
 {
@@ -135,6 +151,9 @@ static void names_phases(void)
 	phase("stat-enoent", FILES)
 		for_each_file(i)
 			must_be(-1, stat(others[i], &st));
+	phase("stat-enoent-again", FILES)
+		for_each_file(i)
+			must_be(-1, stat(others[0], &st));
 	phase("readdir", FILES)
 		must_be(FILES + 2, list());
 	phase("link", FILES)
@@ -241,21 +260,29 @@ static void read_all(int fd, size_t chunk)
 		must_be(chunk, read(fd, buffer, chunk));
 }
 
-/* Touch each page of the mapping, to read it or to write it. */
-static void touch(int fd, bool write)
+#define for_each_page(at) for (size_t at = 0; at < BIG; at += PAGE)
+
+static volatile char *map_big(int fd, int prot, int flags)
 {
-	volatile char *map = mmap(NULL, BIG, write ? PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-	size_t at;
+	void *map = mmap(NULL, BIG, prot, flags, fd, 0);
 
 	if (map == MAP_FAILED)
 		bench_die("mmap");
-	for (at = 0; at < BIG; at += PAGE) {
-		if (write)
-			map[at] = 1;
-		else
+	return map;
+}
+
+/* Map the file and touch each page, to read it, to write it, or to read and then write it. */
+static void touch(int fd, int prot, int flags)
+{
+	volatile char *map = map_big(fd, prot, flags);
+
+	for_each_page(at) {
+		if (prot & PROT_READ)
 			map[at];
+		if (prot & PROT_WRITE)
+			map[at] = 1;
 	}
-	munmap((void *)map, BIG);
+	must(munmap((void *)map, BIG));
 }
 
 #define for_each_shuffled(i) for (unsigned int i = 0; i < PAGES; i++)
@@ -302,7 +329,7 @@ static void data_phases(void)
 		read_all(fd, MEGABYTE);
 	random_phases(fd);
 	phase("mmap-read", PAGES)
-		touch(fd, false);
+		touch(fd, PROT_READ, MAP_SHARED);
 	phase("truncate-1m", PAGES)
 		must(ftruncate(fd, 0));
 	remove_big_file(fd);
@@ -315,24 +342,250 @@ static void data_phases(void)
 	fd = big_file();
 	write_all(fd, 4 * MEGABYTE);
 	phase("mmap-read-4m", PAGES)
-		touch(fd, false);
+		touch(fd, PROT_READ, MAP_SHARED);
 	remove_big_file(fd);
 
 	fd = big_file();
 	must(ftruncate(fd, BIG));
 	phase("mmap-write", PAGES)
-		touch(fd, true);
+		touch(fd, PROT_WRITE, MAP_SHARED);
 	remove_big_file(fd);
 }
 
-static void all_phases(void)
+/* A mapped page is stored to and synced: what is timed takes no first fault. */
+static void sync_phase(int fd, const char *work)
 {
+	volatile char *map = map_big(fd, PROT_WRITE, MAP_SHARED);
+
+	for_each_page(at)
+		map[at] = 1;
+	phase(work, PAGES) {
+		for_each_page(at) {
+			map[at] = 2;
+			must(msync((void *)(map + at), PAGE, MS_SYNC));
+		}
+	}
+	must(munmap((void *)map, BIG));
+}
+
+static void splice_all(int fd, int sink)
+{
+	off_t at = 0;
+	int ends[2];
+
+	must(pipe(ends));
+	while (at < (off_t)BIG) {
+		must_be(PIPEFUL, splice(fd, &at, ends[1], NULL, PIPEFUL, 0));
+		must_be(PIPEFUL, splice(ends[0], NULL, sink, NULL, PIPEFUL, 0));
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void send_all(int fd, int sink)
+{
+	off_t at = 0;
+
+	while (at < (off_t)BIG)
+		must_be(PIPEFUL, sendfile(sink, fd, &at, PIPEFUL));
+}
+
+static void present_phases(void)
+{
+	int sink = must(open("/dev/null", O_WRONLY));
+	int fd;
+
+	fd = big_file();
+	write_all(fd, PAGE);
+	phase("load-store-4k", PAGES)
+		touch(fd, PROT_READ | PROT_WRITE, MAP_SHARED);
+	sync_phase(fd, "store-msync-4k");
+	phase("private-write", PAGES)
+		touch(fd, PROT_WRITE, MAP_PRIVATE);
+	phase("splice-4k", PAGES)
+		splice_all(fd, sink);
+	phase("sendfile-4k", PAGES)
+		send_all(fd, sink);
+	remove_big_file(fd);
+
+	fd = big_file();
+	write_all(fd, MEGABYTE);
+	phase("load-store-1m", PAGES)
+		touch(fd, PROT_READ | PROT_WRITE, MAP_SHARED);
+	sync_phase(fd, "store-msync-1m");
+	phase("splice-1m", PAGES)
+		splice_all(fd, sink);
+	phase("sendfile-1m", PAGES)
+		send_all(fd, sink);
+	remove_big_file(fd);
+	close(sink);
+}
+
+/* Make each other page of the file a hole. */
+static void punch(int fd)
+{
+	for_each_page(at) {
+		if (at % (2 * PAGE) == 0)
+			must(fallocate(fd, PUNCH_HOLE, at, PAGE));
+	}
+}
+
+static void seek_all(int fd)
+{
+	off_t data, hole = 0;
+
+	while (hole < (off_t)BIG) {
+		data = hole + PAGE;
+		must_be(data, lseek(fd, hole, SEEK_DATA));
+		hole = data + PAGE;
+		must_be(hole, lseek(fd, data, SEEK_HOLE));
+	}
+}
+
+static void hole_phases(void)
+{
+	int fd;
+
+	fd = big_file();
+	must(ftruncate(fd, BIG));
+	phase("read-hole", PAGES)
+		read_all(fd, 65536);
+	remove_big_file(fd);
+
+	fd = big_file();
+	/* ramfs makes none */
+	if (supported(fallocate(fd, PUNCH_HOLE, 0, PAGE))) {
+		write_all(fd, PAGE);
+		phase("punch-4k", PAGES / 2)
+			punch(fd);
+		phase("seek", PAGES / 2)
+			seek_all(fd);
+	}
+	remove_big_file(fd);
+
+	fd = big_file();
+	if (supported(fallocate(fd, PUNCH_HOLE, 0, PAGE))) {
+		write_all(fd, MEGABYTE);
+		phase("punch-1m", PAGES / 2)
+			punch(fd);
+	}
+	remove_big_file(fd);
+}
+
+static void xattr_phases(int fd)
+{
+	static const char * const attrs[] = { "trusted.a", "trusted.b", "trusted.c", "trusted.d" };
+	static const char value[] = "a value";
+	char got[sizeof(value)];
+	unsigned int i;
+
+	/* what every execve() and write() ask for */
+	phase("getxattr-enodata", CALLS)
+		for_each_call(i)
+			must_be(-1, fgetxattr(fd, "security.capability", got, sizeof(got)));
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i++) {
+		if (!supported(fsetxattr(fd, attrs[i], value, sizeof(value), 0)))
+			return;		/* ramfs */
+	}
+	phase("setxattr", CALLS)
+		for_each_call(i)
+			must(fsetxattr(fd, attrs[i % ARRAY_SIZE(attrs)], value, sizeof(value), 0));
+	phase("getxattr", CALLS)
+		for_each_call(i)
+			must_be(sizeof(value), fgetxattr(fd, attrs[i % ARRAY_SIZE(attrs)], got,
+							 sizeof(got)));
+}
+
+static void truncate_phase(int fd, const char *work)
+{
+	phase(work, CALLS) {
+		for_each_call(i) {
+			must(ftruncate(fd, SMALL));
+			must(ftruncate(fd, PAGE + SMALL));
+		}
+	}
+}
+
+static void call_phases(void)
+{
+	int fd = big_file();
+
+	truncate_phase(fd, "truncate-hole");
+	must_be(SMALL, write(fd, buffer, SMALL));
+	truncate_phase(fd, "truncate-data");
+	phase("fsync", CALLS)
+		for_each_call(i)
+			must(fsync(fd));
+	phase("lseek", CALLS)
+		for_each_call(i)
+			must_be(i, lseek(fd, i, SEEK_SET));
+	xattr_phases(fd);
+	remove_big_file(fd);
+	phase("tmpfile", CALLS)
+		for_each_call(i)
+			close(must(open(".", O_TMPFILE | O_RDWR, 0644)));
+}
+
+static void tree_phase(void)
+{
+	unsigned int i, j;
+
+	enter("trees");
+	for (i = 0; i < TREES; i++) {
+		must(mkdir(names[i], 0755));
+		must(chdir(names[i]));
+		for (j = 0; j < LEAVES; j++)
+			create(names[j]);
+		must(chdir(".."));
+	}
+	phase("remove-trees", TREES * (LEAVES + 1)) {
+		for (i = 0; i < TREES; i++) {
+			must(chdir(names[i]));
+			for (j = 0; j < LEAVES; j++)
+				must(unlink(names[j]));
+			leave(names[i]);
+		}
+	}
+	leave("trees");
+}
+
+static const struct group {
+	const char *name;
+	void (*run)(void);
+} groups[] = {
+	{ "names", names_phases },
+	{ "crowd", crowd_phases },
+	{ "small", small_phase },
+	{ "data", data_phases },
+	{ "present", present_phases },
+	{ "holes", hole_phases },
+	{ "calls", call_phases },
+	{ "trees", tree_phase },
+};
+
+/* Whether @name is one of the @nr names, or there are none. */
+static bool chosen(const char *name, int nr, char **names)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!strcmp(names[i], name))
+			return true;
+	}
+	return !nr;
+}
+
+static void run_groups(int nr, char **names_chosen)
+{
+	size_t i;
+
 	must(mount("none", POINT, type, 0, "mode=0755"));
 	must(chdir(POINT));
-	names_phases();
-	crowd_phases();
-	small_phase();
-	data_phases();
+	for (i = 0; i < ARRAY_SIZE(groups); i++) {
+		if (chosen(groups[i].name, nr, names_chosen))
+			groups[i].run();
+	}
 	must(chdir("/"));
 	must(umount(POINT));
 }
@@ -360,16 +613,14 @@ static void prepare(void)
 
 int main(int argc, char **argv)
 {
-	static const char * const all[] = { "tmpfs", "ramfs", "cramfs" };
-	const char * const *types = argc > 1 ? (const char * const *)argv + 1 : all;
-	int nr = argc > 1 ? argc - 1 : (int)ARRAY_SIZE(all);
-	int i;
+	static const char * const types[] = { "tmpfs", "ramfs", "cramfs" };
+	size_t i;
 
 	prepare();
 	for (round_now = 0; round_now < ROUNDS; round_now++) {
-		for (i = 0; i < nr; i++) {
+		for (i = 0; i < ARRAY_SIZE(types); i++) {
 			type = types[i];
-			all_phases();
+			run_groups(argc - 1, argv + 1);
 		}
 	}
 	return 0;

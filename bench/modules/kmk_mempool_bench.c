@@ -2,7 +2,7 @@
 /*
  * kmk_mempool_bench - a pool of kmk_mempool beside the kernel's allocators
  *
- * Each read of debugfs' kmk_mempool_bench/{allocators,cpus} runs one round and
+ * Each read of debugfs' kmk_mempool_bench/{allocators,cpus,across} runs one round and
  * says "WORK SIDE OPERATIONS NANOSECONDS" for each contender: an operation is
  * one allocation and its free.
  */
@@ -30,6 +30,10 @@
 /* Short and often, as other work on the host lengthens many. */
 #define CPU_PAIRS	20000
 #define CPU_TRIES	100
+/* Blocks on their way from the CPU that allocates to the one that frees: at most so many. */
+#define RING		256
+#define ACROSS_BLOCKS	2000
+#define ACROSS_TRIES	20
 
 static struct kmem_cache *cache;
 static mempool_t *mempool;
@@ -144,6 +148,81 @@ static int cpus_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(cpus);
 
+/*
+ * One CPU allocates and hands over, the other frees. A store that releases in, or out, pairs
+ * with the load on the other CPU that acquires it.
+ */
+static struct {
+	bool from_pool;
+	struct work_struct alloc;
+	struct work_struct free;
+	void *blocks[RING];
+	unsigned int in ____cacheline_aligned_in_smp;
+	unsigned int out ____cacheline_aligned_in_smp;
+} ring;
+
+static void ring_alloc(struct work_struct *work)
+{
+	unsigned int i;
+	void *block;
+
+	for (i = 0; i < ACROSS_BLOCKS; i++) {
+		while (i - smp_load_acquire(&ring.out) == RING)	/* see ring */
+			cpu_relax();
+		block = ring.from_pool ? kmk_pool_alloc(pool) : kmem_cache_alloc(cache, GFP_ATOMIC);
+		ring.blocks[i % RING] = block;
+		smp_store_release(&ring.in, i + 1);	/* see ring */
+	}
+}
+
+static void ring_free(struct work_struct *work)
+{
+	unsigned int i;
+	void *block;
+
+	for (i = 0; i < ACROSS_BLOCKS; i++) {
+		while (smp_load_acquire(&ring.in) == i)	/* see ring */
+			cpu_relax();
+		block = ring.blocks[i % RING];
+		if (ring.from_pool)
+			free_to_pool(block);
+		else
+			free_to_cache(block);
+		smp_store_release(&ring.out, i + 1);	/* see ring */
+	}
+}
+
+static void time_across(struct seq_file *m, const char *side, bool from_pool)
+{
+	u64 start;
+
+	ring.from_pool = from_pool;
+	ring.in = 0;
+	ring.out = 0;
+	INIT_WORK(&ring.alloc, ring_alloc);
+	INIT_WORK(&ring.free, ring_free);
+	start = ktime_get_raw_ns();
+	queue_work_on(0, system_highpri_wq, &ring.alloc);
+	queue_work_on(1, system_highpri_wq, &ring.free);
+	flush_work(&ring.alloc);
+	flush_work(&ring.free);
+	seq_printf(m, "across %s %d %llu\n", side, ACROSS_BLOCKS, ktime_get_raw_ns() - start);
+}
+
+static int across_show(struct seq_file *m, void *unused)
+{
+	int i;
+
+	if (!cpu_online(1))
+		return -ENXIO;
+	for (i = 0; i < ACROSS_TRIES; i++) {
+		time_across(m, "kmem_cache", false);
+		time_across(m, "pool", true);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(across);
+
 static void destroy_all(void)
 {
 	mempool_destroy(mempool);
@@ -166,6 +245,7 @@ static int __init mempool_bench_init(void)
 	dir = debugfs_create_dir("kmk_mempool_bench", NULL);
 	debugfs_create_file("allocators", 0400, dir, NULL, &allocators_fops);
 	debugfs_create_file("cpus", 0400, dir, NULL, &cpus_fops);
+	debugfs_create_file("across", 0400, dir, NULL, &across_fops);
 	return 0;
 }
 
