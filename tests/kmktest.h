@@ -125,7 +125,11 @@ bool bus(volatile char *at, bool store);
 /* Wait until the thread sleeps in the kernel: state S and blocked in a call. */
 void wait_asleep(pid_t tid);
 
-/* A child process: fork() that dies with its parent. */
+/*
+ * A child process: fork() that dies with its parent. Check writes down each assertion that
+ * holds, and a process killed meanwhile leaves half a line of it: one that works until it is
+ * killed makes none, nor do slurp() and spew().
+ */
 pid_t spawn(void);
 /* Its exit status; fails the test if a signal killed it. */
 int reap(pid_t pid);

@@ -102,7 +102,8 @@ static void pin(int cpu)
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	ck_ok(sched_setaffinity(0, sizeof(set), &set));
+	if (sched_setaffinity(0, sizeof(set), &set))
+		ck_abort_msg("processor %d: %s", cpu, strerror(errno));
 }
 
 /* What was loaded is gone, so that the next test loads again. */

@@ -117,7 +117,8 @@ static void send_fd(int socket, int fd)
 			      .msg_controllen = sizeof(control.bytes) };
 
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	ck_assert_int_eq(sendmsg(socket, &msg, 0), 1);
+	if (sendmsg(socket, &msg, 0) != 1)
+		ck_abort_msg("sendmsg: %s", strerror(errno));
 }
 
 /* -1 when the other end is closed. */
