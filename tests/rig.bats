@@ -197,6 +197,11 @@ boots() {
 		"$BATS_TEST_DIRNAME/../rig/vm/in-turn" good none fewer good
 	[ "$status" -eq 1 ]
 	[[ $output == *"# in turn: none ran 0 of 0 tests"*"# in turn: fewer ran 1 of 2 tests"*"1..4"* ]]
+
+	# 1..0 would make a skipped test of a program that died
+	run "$vm" -f "$dir/none" "$BATS_TEST_DIRNAME/../rig/vm/in-turn" none
+	[ "$status" -eq 1 ]
+	[[ $output == *"# in turn: none ran 0 of 0 tests"* && $output != *1..0* ]]
 }
 
 @test "no kernel given, no command given: exit status 2" {
