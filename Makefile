@@ -299,7 +299,7 @@ FAST := syscall mempool modules ramfs ramfs_names proc echo ramfs_data ramfs_ran
 	ramfs_xattr ramfs_overlay minimal
 
 check-fast: setup-check
-	+@$(MAKE) --no-print-directory $(TOOL) $(FAST:%=$(BUILD)/tests/test_%)
+	+@$(MAKE) --no-print-directory $(TOOL) $(PROGRAM32) $(FAST:%=$(BUILD)/tests/test_%)
 	@rig/in-vm 6.1-uml --prove -j $(JOBS) $(FAST:%=$(BUILD)/tests/test_%)
 
 check-debug: KERNELS ?= 6.1-kasan 6.1-kcsan
