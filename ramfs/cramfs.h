@@ -127,6 +127,7 @@ struct cramfs_sb {
 };
 
 struct cramfs_chunk;
+struct cramfs_range;
 
 struct cramfs_dir {
 	struct xarray chunks;		/* by offset / CRAMFS_CHUNK_SLOTS */
@@ -145,6 +146,8 @@ struct cramfs_inode {
 			bool mapped;		/* shared, at any time */
 			struct folio *tail __guarded_by(&vfs_inode.i_rwsem);
 			unsigned long charged __guarded_by(&vfs_inode.i_lock);
+			/* an fallocate() under way */
+			struct cramfs_range *filling __guarded_by(&vfs_inode.i_lock);
 			struct xarray lost;	/* by page: taken by memory failure */
 		};
 	};
@@ -218,6 +221,8 @@ void cramfs_destroy_inode_cache(void);
 void cramfs_init_file(struct inode *inode);
 void cramfs_truncate(struct inode *inode, loff_t size) __must_hold(&inode->i_rwsem);
 void cramfs_free_pages(struct inode *inode);
+/* Memory failure has taken a page since the module was loaded. */
+extern bool cramfs_memory_failed;
 
 /* xattr.c */
 int __must_check cramfs_charge_xattr(struct inode *inode, ssize_t delta);

@@ -210,13 +210,46 @@ static void cramfs_zero_folio(struct folio *folio)
 	flush_dcache_folio(folio);
 }
 
+/* An fallocate() of pages first to end. */
+struct cramfs_range {
+	pgoff_t first, end;
+	pgoff_t zero_first, zero_end;	/* the pages that it zeroes as a whole */
+	pgoff_t eof;			/* where the file ended before, in pages */
+	bool grows;			/* the file will end at the end of the range */
+	unsigned int most;		/* the order to ask for */
+	s64 reserved;			/* charged for the holes that are left; under i_lock */
+};
+
+/* Charge pages that are in the file to what the fallocate() under way has reserved for them. */
+static bool cramfs_charge_reserved(struct inode *inode, pgoff_t index, long pages)
+{
+	struct cramfs_range *range;
+	bool reserved;
+
+	spin_lock(&inode->i_lock);
+	range = CRAMFS_I(inode)->filling;
+	reserved = range && index >= range->first && index + pages <= range->end &&
+		   range->reserved >= pages;
+	if (reserved)
+		range->reserved -= pages;
+	spin_unlock(&inode->i_lock);
+	return reserved;
+}
+
+/* A fault or a read by the kernel takes what is free first: a reservation may be for more. */
+static bool cramfs_charge_any(struct inode *inode, pgoff_t index, long pages)
+{
+	return cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages) ||
+	       cramfs_charge_reserved(inode, index, pages);
+}
+
 /*
- * Insert a folio, which is then locked, and charge it unless @charged; the caller keeps
- * its reference. -EEXIST: a page is there already. -ENOMEM, -ENOSPC: there may be room
- * for a smaller folio.
+ * Insert a folio, which is then locked, and charge it, to the reservation alone if @reserved;
+ * the caller keeps its reference. -EEXIST: a page is there already. -ENOMEM, -ENOSPC: there
+ * may be room for a smaller folio.
  */
 static int cramfs_insert_folio(struct inode *inode, struct folio *folio, pgoff_t index,
-			       bool charged)
+			       bool reserved)
 {
 	struct address_space *mapping = inode->i_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
@@ -230,7 +263,8 @@ static int cramfs_insert_folio(struct inode *inode, struct folio *folio, pgoff_t
 		return err;
 	/* before it is unlocked: a clean folio may be reclaimed */
 	folio_set_dirty(folio);
-	if (!charged && !cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages)) {
+	if (reserved ? !cramfs_charge_reserved(inode, index, pages) :
+		       !cramfs_charge_any(inode, index, pages)) {
 		cramfs_remove_folio(inode, folio);
 		folio_unlock(folio);
 		return -ENOSPC;
@@ -422,8 +456,9 @@ void cramfs_free_pages(struct inode *inode)
 {
 	struct cramfs_inode *ci = CRAMFS_I(inode);
 
+	/* of an inode that goes, memory failure takes pages without telling */
 	if (IS_ENABLED(CONFIG_KMK_DEBUG))
-		WARN_ON_ONCE(ci->charged != inode->i_data.nrpages);
+		WARN_ON_ONCE(ci->charged != inode->i_data.nrpages && xa_empty(&ci->lost));
 	if (inode->i_data.nrpages)
 		truncate_inode_pages_final(&inode->i_data);
 	if (ci->charged)
@@ -758,16 +793,6 @@ static ssize_t cramfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 /* Holes: fallocate, lseek */
 
-/* An fallocate() of pages first to end. */
-struct cramfs_range {
-	pgoff_t first, end;
-	pgoff_t zero_first, zero_end;	/* the pages that it zeroes as a whole */
-	pgoff_t eof;			/* where the file ended before, in pages */
-	bool grows;			/* the file will end at the end of the range */
-	unsigned int most;		/* the order to ask for */
-	s64 reserved;			/* charged for pages that are not there yet */
-};
-
 static s64 cramfs_count_holes(struct inode *inode, const struct cramfs_range *range)
 {
 	pgoff_t index = range->first, next;
@@ -813,12 +838,9 @@ static int cramfs_fill_hole(struct inode *inode, struct cramfs_range *range, pgo
 	if (!folio)
 		return -ENOMEM;
 	pages = folio_nr_pages(folio);
-	/* too few only if memory failure took a page since they were counted */
-	err = pages <= range->reserved ? 0 : -ENOSPC;
-	if (!err) {
-		cramfs_zero_folio(folio);
-		err = cramfs_insert_folio(inode, folio, index, true);
-	}
+	cramfs_zero_folio(folio);
+	/* too few are reserved only if memory failure took a page since they were counted */
+	err = cramfs_insert_folio(inode, folio, index, true);
 	if (err) {
 		folio_put(folio);
 		if (err == -ENOMEM && pages > 1) {
@@ -827,7 +849,6 @@ static int cramfs_fill_hole(struct inode *inode, struct cramfs_range *range, pgo
 		}
 		return err == -EEXIST ? 0 : err;
 	}
-	range->reserved -= pages;
 	folio_unlock(folio);
 	/* a large one past i_size keeps its reference until cramfs_finish_range() */
 	if (pages == 1 || index < range->eof)
@@ -927,6 +948,13 @@ static void cramfs_zero_range(struct inode *inode, loff_t start, loff_t end)
 	}
 }
 
+static void cramfs_set_filling(struct inode *inode, struct cramfs_range *range)
+{
+	spin_lock(&inode->i_lock);
+	CRAMFS_I(inode)->filling = range;
+	spin_unlock(&inode->i_lock);
+}
+
 /* All of it, or nothing and an error. */
 static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t end)
 	__must_hold(&inode->i_rwsem)
@@ -938,7 +966,10 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		.eof	= cramfs_eof_page(inode),
 		.grows	= !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->i_size,
 		.most	= MAX_PAGECACHE_ORDER,
+		.reserved = S64_MAX,
 	};
+	bool charged;
+	s64 holes;
 	int err;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
@@ -951,9 +982,15 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		range.zero_first = DIV_ROUND_UP_ULL(start, PAGE_SIZE);
 		range.zero_end = end >> PAGE_SHIFT;
 	}
-	range.reserved = cramfs_count_holes(inode, &range);
-	if (range.reserved && !cramfs_charge(limit, range.reserved))
+	do {
+		/* a fault fills a hole that was counted, with what was free for it: count again */
+		holes = range.reserved;
+		range.reserved = cramfs_count_holes(inode, &range);
+		charged = !range.reserved || cramfs_charge(limit, range.reserved);
+	} while (!charged && range.reserved < holes);
+	if (!charged)
 		return -ENOSPC;
+	cramfs_set_filling(inode, &range);
 	err = cramfs_fill_range(inode, &range);
 	if (!err && (mode & FALLOC_FL_ZERO_RANGE)) {
 		cramfs_zero_range(inode, start, end);
@@ -964,6 +1001,7 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		cramfs_grow(inode, end);
 	}
 	cramfs_finish_range(inode, &range, !err);
+	cramfs_set_filling(inode, NULL);
 	if (range.reserved)
 		cramfs_uncharge(limit, range.reserved);
 	return err;
@@ -984,21 +1022,21 @@ static void cramfs_punch_hole(struct inode *inode, loff_t start, loff_t end)
 static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct inode *inode = file_inode(file);
-	int err;
+	int err = 0;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 
 	inode_lock(inode);
-	err = file_modified(file);
-	if (!err) {
-		cramfs_settle(inode);
-		if (mode & FALLOC_FL_PUNCH_HOLE)
-			cramfs_punch_hole(inode, offset, offset + len);
-		else
-			err = cramfs_allocate(inode, mode, offset, offset + len);
-		cramfs_settle(inode);
-	}
+	cramfs_settle(inode);
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		cramfs_punch_hole(inode, offset, offset + len);
+	else
+		err = cramfs_allocate(inode, mode, offset, offset + len);
+	cramfs_settle(inode);
+	/* a call that fails has changed nothing */
+	if (!err)
+		err = file_modified(file);
 	inode_unlock(inode);
 	return err;
 }
@@ -1250,7 +1288,7 @@ static int cramfs_read_folio(struct file *file, struct folio *folio)
 	folio_get(folio);
 	if (!cramfs_may_stay(inode, folio))
 		err = -EIO;
-	else if (!reserved && !cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages))
+	else if (!reserved && !cramfs_charge_any(inode, folio->index, pages))
 		err = -ENOSPC;
 	if (!err && !reserved) {
 		cramfs_zero_folio(folio);
@@ -1283,6 +1321,8 @@ static int cramfs_migrate_folio(struct address_space *mapping, struct folio *dst
 	return ret;
 }
 
+bool cramfs_memory_failed;
+
 /* Memory failure took the page: it leaves the file, which remembers that. */
 static int cramfs_error_remove_folio(struct address_space *mapping, struct folio *folio)
 {
@@ -1293,6 +1333,7 @@ static int cramfs_error_remove_folio(struct address_space *mapping, struct folio
 	/* the mount may end, and then the inode, once the page is gone */
 	if (!atomic_inc_not_zero(&sb->s_active))
 		return -EBUSY;
+	WRITE_ONCE(cramfs_memory_failed, true);
 	err = xa_err(xa_store(&CRAMFS_I(inode)->lost, folio->index, xa_mk_value(0), GFP_KERNEL));
 	if (err)
 		goto put_super;
@@ -1355,5 +1396,6 @@ void cramfs_init_file(struct inode *inode)
 	ci->mapped = false;
 	ci->tail = NULL;
 	ci->charged = 0;
+	ci->filling = NULL;
 	xa_init(&ci->lost);
 }

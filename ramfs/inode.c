@@ -129,7 +129,7 @@ static void cramfs_set_fsflags(struct inode *inode, u32 fsflags)
 
 int cramfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 {
-	fileattr_fill_flags(fa, CRAMFS_I(d_inode(dentry))->fsflags);
+	fileattr_fill_flags(fa, READ_ONCE(CRAMFS_I(d_inode(dentry))->fsflags));
 	return 0;
 }
 

@@ -500,6 +500,9 @@ static int __init cramfs_init(void)
 static void __exit cramfs_exit(void)
 {
 	unregister_filesystem(&cramfs_type);
+	/* The last mount may have ended in cramfs_error_remove_folio(), which has yet to return. */
+	if (READ_ONCE(cramfs_memory_failed))
+		synchronize_rcu_tasks();
 	cramfs_debug_exit();
 	cramfs_destroy_inode_cache();
 	pr_info("unloaded\n");

@@ -389,14 +389,24 @@ END_TEST
 /* More than there is: nothing is taken, nothing is changed. */
 START_TEST(fallocate_all_or_nothing)
 {
+	struct stat before, after;
+
 	put(fd, 0, 'a', PAGE);
 	put(fd, 5 * PAGE, 'b', 3 * PAGE);
 	put(fd, 20 * PAGE, 'c', 1);
 	ck_assert_int_eq(pages_of(), 5);
+	ck_ok(fchmod(fd, 04755));
+	ck_ok(futimens(fd, (struct timespec[2]){ { .tv_sec = 1 }, { .tv_sec = 1 } }));
+	ck_ok(fstat(fd, &before));
 	ck_errno(fallocate(fd, 0, 0, 65 * PAGE), ENOSPC);
 	ck_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 65 * PAGE), ENOSPC);
 	ck_errno(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 65 * PAGE), ENOSPC);
 	ck_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, PAGE, 1LL << 40), ENOSPC);
+	ck_ok(fstat(fd, &after));
+	ck_assert_int_eq(after.st_mode, before.st_mode);
+	ck_assert_int_eq(after.st_mtim.tv_sec, 1);
+	ck_assert_int_eq(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+	ck_assert_int_eq(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
 	ck_assert_int_eq(pages_of(), 5);
 	ck_assert_int_eq(size_of(), 20 * PAGE + 1);
 	ck_bytes(fd, 0, 'a', PAGE);
@@ -406,6 +416,36 @@ START_TEST(fallocate_all_or_nothing)
 	ck_ok(fallocate(fd, 0, 0, 64 * PAGE));
 	ck_assert_int_eq(pages_of(), 64);
 	ck_errno(fallocate(fd, 0, 64 * PAGE, 1), ENOSPC);
+}
+END_TEST
+
+static void *fallocate_all(void *unused)
+{
+	(void)unused;
+	return (void *)(long)(fallocate(fd, 0, 0, 64 * PAGE) ? errno : 0);
+}
+
+/* The last pages that are free are for the file's holes, whether a store or the call comes first. */
+START_TEST(fallocate_beside_stores)
+{
+	pthread_t thread;
+	void *err;
+	char *map;
+	int i, k;
+
+	map = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	for (i = 0; i < 200; i++) {
+		ck_ok(ftruncate(fd, 0));
+		ck_ok(ftruncate(fd, 64 * PAGE));
+		ck_assert_int_eq(pthread_create(&thread, NULL, fallocate_all, NULL), 0);
+		for (k = 63; k >= 0; k--)
+			ck_assert_msg(!bus(map + k * PAGE, true), "round %d, page %d", i, k);
+		pthread_join(thread, &err);
+		ck_assert_msg(!err, "round %d: %s", i, strerror((long)err));
+		ck_assert_int_eq(pages_of(), 64);
+	}
+	munmap(map, 64 * PAGE);
 }
 END_TEST
 
@@ -1073,6 +1113,7 @@ static TCase *beside_adversary(void)
 	tcase_add_test(tc, seek);
 	tcase_add_test(tc, fallocate_plain);
 	tcase_add_test(tc, fallocate_all_or_nothing);
+	tcase_add_test(tc, fallocate_beside_stores);
 	tcase_add_test(tc, zero_range);
 	tcase_add_test(tc, map_shared);
 	tcase_add_test(tc, map_limit);
@@ -1101,6 +1142,7 @@ int main(void)
 	tcase_add_test(tc, truncate_held);
 	tcase_add_test(tc, fallocate_plain);
 	tcase_add_test(tc, fallocate_all_or_nothing);
+	tcase_add_test(tc, fallocate_beside_stores);
 	tcase_add_test(tc, punch);
 	tcase_add_test(tc, zero_range);
 	tcase_add_test(tc, map_shared);
