@@ -291,9 +291,12 @@ static int kmk_proc_begin_pass(struct kmk_proc_file *pf)
 		if (size <= room)
 			break;
 		mutex_unlock(&log_lock);
-		/* Allocate without the lock, and look again: writers may have added more. */
+		/*
+		 * Allocate without the lock, and look again: writers may have added more. The
+		 * reader's cgroup pays, and no process of it is killed for that: ENOMEM.
+		 */
 		kvfree(text);
-		text = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		text = kvmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 		if (!text)
 			return -ENOMEM;
 		room = size;

@@ -1645,6 +1645,44 @@ START_TEST(reader_pays)
 }
 END_TEST
 
+/* Where the reader's cgroup has no room its read fails, and the kernel kills nobody for it. */
+START_TEST(reader_at_the_limit)
+{
+	const long long copy = 1024 * SHOWN;
+	char limit[24];
+	int i, fd[4], err = 0;
+	ssize_t n;
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(module_load("kmk_proc", "greeting=\"\" max_entries=1024"), 0);
+	fill_log(1024);
+	make_cgroup();
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		for (i = 0; i < 4; i++)
+			fd[i] = open_file(O_RDONLY);
+		snprintf(limit, sizeof(limit), "%lld", charged() + 5 * copy / 2);
+		ck_assert_int_eq(spew(CGROUP "/memory.max", limit), 0);
+		for (i = 0; i < 4; i++) {
+			n = read(fd[i], &c, 1);
+			err = n < 0 ? errno : 0;
+			if (err)
+				break;
+			ck_assert_int_eq(n, 1);
+		}
+		ck_assert_int_eq(err, ENOMEM);
+		ck_assert_int_ge(i, 1);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert(file_has(CGROUP "/memory.events", "oom_kill 0\n"));
+	unload();
+	ck_ok(rmdir(CGROUP));
+}
+END_TEST
+
 /* However many readers hold copies of what was there: the writer has none of it to pay. */
 START_TEST(writer_does_not_pay)
 {
@@ -1741,9 +1779,11 @@ int main(void)
 	tcase_add_test(tc, many_open_files_cost_little);
 	if (has_memory_cgroups()) {
 		tcase_add_test(tc, reader_pays);
+		tcase_add_test(tc, reader_at_the_limit);
 		tcase_add_test(tc, writer_does_not_pay);
 	} else {
 		skip_test("reader_pays", "this kernel has no memory cgroups");
+		skip_test("reader_at_the_limit", "this kernel has no memory cgroups");
 		skip_test("writer_does_not_pay", "this kernel has no memory cgroups");
 	}
 	suite_add_tcase(suite, tc);
