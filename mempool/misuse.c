@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reports of misuse and of leaks: a tracepoint for each misuse, and at most ten lines in
- * five seconds in the log, as a caller that goes wrong goes wrong often.
+ * Reports of misuse and of leaks: a tracepoint for each misuse, and in the log at most ten
+ * lines of each kind in five seconds, as a caller that goes wrong goes wrong often.
  *
  * Context: any but NMI; __ratelimit() only tries its lock.
  */
@@ -19,6 +19,8 @@
 #include "trace.h"
 
 static DEFINE_RATELIMIT_STATE(misuse_limit, 5 * HZ, 10);
+static DEFINE_RATELIMIT_STATE(leak_limit, 5 * HZ, 10);
+static DEFINE_RATELIMIT_STATE(leaked_block_limit, 5 * HZ, 10);
 
 static const struct {
 	const char *text;
@@ -43,13 +45,13 @@ int mempool_misuse(const char *name, const void *block, enum kmk_misuse what,
 
 void mempool_leak(const char *name, unsigned long blocks, unsigned long caller)
 {
-	if (__ratelimit(&misuse_limit))
+	if (__ratelimit(&leak_limit))
 		pr_warn("%s: destroyed by %pS while %lu blocks were allocated\n", name,
 			(void *)caller, blocks);
 }
 
 void mempool_leaked_block(const char *name, const void *block, unsigned long origin)
 {
-	if (__ratelimit(&misuse_limit))
+	if (__ratelimit(&leaked_block_limit))
 		pr_warn("%s: %p was allocated by %pS\n", name, block, (void *)origin);
 }

@@ -64,8 +64,8 @@ static const char *const kernel_tests[] = {
 	"pool_already_free", "pool_foreign", "pool_misaligned", "pool_overrun", "pool_leak",
 	"pool_overrun_leak", "pool_most_blocks", "pool_atomic", "pool_hardirq", "pool_stress",
 	"pool_double_free_race", "pool_other_cpu", "pool_never_short", "mem_kinds",
-	"mem_arguments", "mem_misuse", "mem_leak", "mem_many", "mem_atomic",
-	"mem_double_free_race",
+	"mem_arguments", "mem_misuse", "mem_leak", "mem_misuse_and_leak", "mem_many",
+	"mem_atomic", "mem_double_free_race",
 };
 #define KERNEL_TESTS (sizeof(kernel_tests) / sizeof(*kernel_tests))
 
@@ -134,7 +134,9 @@ static const struct {
 	{ "pool_overrun_leak", " while 2 blocks were allocated", 1 },
 	{ "pool_overrun_leak", " was allocated by pool_overrun_leak+", 2 },
 	{ "mem_leak", "kmk_mempool: test manager: destroyed by ", 1 },
-	{ "mem_leak", " was allocated by mem_leak+", 9 },
+	{ "mem_leak", " was allocated by mem_leak+", 10 },
+	{ "mem_misuse_and_leak", ": destroyed by ", 1 },
+	{ "mem_misuse_and_leak", " was allocated by mem_misuse_and_leak+", 1 },
 	{ "pool_kmalloc", ": free of ", 0 },
 	{ "mem_kinds", ": free of ", 0 },
 };

@@ -769,6 +769,19 @@ static void mem_leak(void)
 	EXPECT(kmk_mem_destroy(mem) == ARRAY_SIZE(kinds));
 }
 
+/* However often the caller went wrong before, the leak is told of. */
+static void mem_misuse_and_leak(void)
+{
+	struct kmk_mem *mem = make_mem();
+	unsigned int i;
+
+	for (i = 0; mem && i < 20; i++)
+		EXPECT(kmk_mem_free(mem, (void *)8) == -EINVAL);
+	if (mem)
+		EXPECT(kmk_mem_alloc(mem, 1, KMK_MEM_KERNEL));
+	EXPECT(kmk_mem_destroy(mem) == 1);
+}
+
 /* Many at once, freed in another order. */
 static void mem_many(void)
 {
@@ -860,6 +873,7 @@ static const struct {
 	TEST(mem_arguments),
 	TEST(mem_misuse),
 	TEST(mem_leak),
+	TEST(mem_misuse_and_leak),
 	TEST(mem_many),
 	TEST(mem_atomic),
 	TEST(mem_double_free_race),
