@@ -146,6 +146,7 @@ struct echo_message {
  * @busy: a caller is copying, and has the side to itself
  * @line: those who wait for that, or for bytes or room; served in this order
  * @missed: pollers were not woken for bytes or room, as callers in line came first
+ * @news: for pollers, who are told when the lock is released
  * @pollers: wait in poll()
  * @async: files that want SIGIO
  */
@@ -153,6 +154,7 @@ struct echo_side {
 	bool busy;
 	struct list_head line;
 	bool missed;
+	bool news;
 	wait_queue_head_t pollers;
 	struct fasync_struct *async;
 };
@@ -537,19 +539,34 @@ static void echo_side_wake(struct echo_queue *queue, struct echo_side *side)
 	__must_hold(&queue->dev.lock)
 {
 	struct echo_turn *first = list_first_entry_or_null(&side->line, struct echo_turn, node);
-	bool reading = side == &queue->readers, polled;
 
 	if (first && !side->busy && echo_available(queue, side) >= first->wanted)
 		wake_up_process(first->task);
 	side->missed = first || side->busy;
 	/* poll() takes the lock after it has queued, so this cannot miss it. */
-	polled = waitqueue_active(&side->pollers);
-	if (!(polled || READ_ONCE(side->async)) || !echo_side_ready(queue, side))
-		return;
-	if (polled)
-		wake_up_interruptible_poll(&side->pollers, reading ? EPOLLIN | EPOLLRDNORM :
-								     EPOLLOUT | EPOLLWRNORM);
-	kill_fasync(&side->async, SIGIO, reading ? POLL_IN : POLL_OUT);
+	if (waitqueue_active(&side->pollers) || READ_ONCE(side->async))
+		side->news = echo_side_ready(queue, side);
+}
+
+static void echo_side_tell(struct echo_side *side, __poll_t events, int band)
+{
+	wake_up_interruptible_poll(&side->pollers, events);
+	kill_fasync(&side->async, SIGIO, band);
+}
+
+/* Users choose how many pollers there are: who spins for the lock does not wait for them. */
+static void echo_queue_unlock(struct echo_queue *queue)
+	__releases(&queue->dev.lock)
+{
+	bool in = queue->readers.news, out = queue->writers.news;
+
+	queue->readers.news = false;
+	queue->writers.news = false;
+	spin_unlock(&queue->dev.lock);
+	if (in)
+		echo_side_tell(&queue->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
+	if (out)
+		echo_side_tell(&queue->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
 /*
@@ -591,7 +608,7 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 		side->busy = true;
 		ret = echo_available(queue, side);
 	}
-	spin_unlock(&queue->dev.lock);
+	echo_queue_unlock(queue);
 	return ret;
 }
 
@@ -626,7 +643,7 @@ static int echo_queue_clear(struct echo_device *dev, bool nowait)
 	spin_lock(&dev->lock);
 	echo_queue_remove(queue, dev->length);
 	echo_turn_end(queue, &queue->readers);
-	spin_unlock(&dev->lock);
+	echo_queue_unlock(queue);
 	return 0;
 }
 
@@ -678,7 +695,7 @@ static ssize_t echo_queue_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	queue->dev.bytes_read += copied;
 	length = queue->dev.length;
 	echo_turn_end(queue, &queue->readers);
-	spin_unlock(&queue->dev.lock);
+	echo_queue_unlock(queue);
 	if (!copied)
 		return -EFAULT;
 	trace_kmk_echo_read(true, copied, length);
@@ -713,7 +730,7 @@ static ssize_t echo_queue_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		if (copied)
 			echo_side_wake(queue, &queue->readers);
 		echo_turn_end(queue, &queue->writers);
-		spin_unlock(&queue->dev.lock);
+		echo_queue_unlock(queue);
 		if (copied)
 			trace_kmk_echo_write(true, copied, length);
 		done += copied;

@@ -127,6 +127,36 @@ static ssize_t message_write(const char *text, size_t pos)
 	return echo_message_write_iter(call(&echo_message.dev, pos), &from);
 }
 
+static int told;
+static bool locked;
+
+static int be_told(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	told++;
+	locked |= spin_is_locked(&echo_queue.dev.lock);
+	return 0;
+}
+
+/* However many pollers there are, nobody spins while they are woken. */
+static void pollers_are_told_without_the_lock(struct kunit *test)
+{
+	struct wait_queue_entry reader, writer;
+
+	init_waitqueue_func_entry(&reader, be_told);
+	init_waitqueue_func_entry(&writer, be_told);
+	add_wait_queue(&echo_queue.readers.pollers, &reader);
+	add_wait_queue(&echo_queue.writers.pollers, &writer);
+	told = 0;
+	locked = false;
+	KUNIT_EXPECT_EQ(test, put(SMALL), (ssize_t)SMALL);
+	KUNIT_EXPECT_EQ(test, told, 1);
+	KUNIT_EXPECT_EQ(test, get(test, SMALL), (ssize_t)SMALL);
+	KUNIT_EXPECT_EQ(test, told, 2);
+	KUNIT_EXPECT_FALSE(test, locked);
+	remove_wait_queue(&echo_queue.readers.pollers, &reader);
+	remove_wait_queue(&echo_queue.writers.pollers, &writer);
+}
+
 static void expect_message(struct kunit *test, const char *bytes, size_t length)
 {
 	KUNIT_ASSERT_EQ(test, echo_message.dev.length, length);
@@ -177,6 +207,7 @@ static void texts_are_kept(struct kunit *test)
 static struct kunit_case echo_cases[] = {
 	KUNIT_CASE(queue_wraps),
 	KUNIT_CASE(queue_full_and_empty),
+	KUNIT_CASE(pollers_are_told_without_the_lock),
 	KUNIT_CASE(message_has_edges),
 	KUNIT_CASE(texts_are_kept),
 	{}
