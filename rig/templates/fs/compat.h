@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What this module uses of newer kernels, for older ones. */
+#ifndef SKELETON_COMPAT_H
+#define SKELETON_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/version.h>
+
+/* Inode operations were given a user namespace (5.12), then the mount's map of owners (6.3). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define IDMAP_PARAMETER struct mnt_idmap *idmap,
+#define IDMAP idmap,
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+#define IDMAP_PARAMETER struct user_namespace *idmap,
+#define IDMAP idmap,
+#else
+#define IDMAP_PARAMETER
+#define IDMAP
+#endif
+
+/* Which nobody used. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define EXCL_PARAMETER
+#else
+#define EXCL_PARAMETER , bool excl
+#endif
+
+/* The times of a file became hidden in two steps. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline void skeleton_changed(struct inode *inode)
+{
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+}
+#else
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define inode_set_ctime_current(inode) ((inode)->i_ctime = current_time(inode))
+#endif
+static inline void skeleton_changed(struct inode *inode)
+{
+	inode->i_mtime = inode_set_ctime_current(inode);
+}
+
+static inline void simple_inode_init_ts(struct inode *inode)
+{
+	skeleton_changed(inode);
+	inode->i_atime = inode->i_mtime;
+}
+#endif
+
+/* A name that stays without a user was one with a reference too many. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
+{
+	d_instantiate(dentry, inode);
+	dget(dentry);
+}
+#define skeleton_kill_super kill_litter_super
+#else
+#define skeleton_kill_super kill_anon_super
+#endif
+
+#endif

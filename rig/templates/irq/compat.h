@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What this module uses of newer kernels, for older ones. */
+#ifndef SKELETON_COMPAT_H
+#define SKELETON_COMPAT_H
+
+#include <linux/irq_work.h>
+
+/* Linux 5.11 */
+#ifndef IRQ_WORK_INIT_HARD
+#define IRQ_WORK_INIT_HARD(_func) ((struct irq_work) {	\
+	.flags = ATOMIC_INIT(IRQ_WORK_HARD_IRQ),	\
+	.func = (_func),				\
+})
+#endif
+
+#endif
