@@ -17,7 +17,7 @@ static size_t cramfs_acl_cost(const struct posix_acl *acl)
 	return acl ? posix_acl_xattr_size(acl->a_count) : 0;
 }
 
-/* The caller holds i_rwsem, or has a new inode that nobody else knows. */
+/* Without i_rwsem, and unless the inode is new, the result may only be compared with NULL. */
 static const struct posix_acl *cramfs_acl_of(const struct inode *inode, int type)
 {
 	if (type == ACL_TYPE_ACCESS)

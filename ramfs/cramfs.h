@@ -13,14 +13,16 @@
  * - extended attributes and ACLs (xattr.c, acl.c), charged in pages to i_blocks,
  *   as long symbolic links are.
  *
- * Locks, outermost first; none is our own but a small one in export.c:
+ * Locks, outermost first; our own are the limit's and a small one in export.c:
  *   s_umount (write)      changes of the limits (remount)
  *   i_rwsem of directory  its index; its names
- *   i_rwsem of file       size; stores to pages; all removal of pages but by memory
+ *   i_rwsem of file       size; stores by system calls; removal of pages, but by memory
  *                         failure; attributes and ACLs
+ *   invalidate lock       of the mapping: faults in holes against punches
  *   lock of a folio       its place in the file
  *   i_lock                how many pages of the file are charged; attributes, while they
  *                         are read or linked
+ *   lock of a limit       what is free; innermost
  *
  * Everything runs in process context and may sleep, but for cramfs_free_inode(),
  * which RCU calls.
@@ -78,19 +80,19 @@ static inline bool __must_check cramfs_charge(struct cramfs_limit *limit, s64 n)
 {
 	/* any CPU's will do, should the task migrate */
 	atomic64_t *credit = raw_cpu_ptr(limit->credit);
-	s64 had = atomic64_read(credit);
+	s64 free = atomic64_read(credit);
 
-	return (had >= n && atomic64_try_cmpxchg(credit, &had, had - n)) ||
+	return (free >= n && atomic64_try_cmpxchg(credit, &free, free - n)) ||
 	       cramfs_charge_pool(limit, n);
 }
 
 static inline void cramfs_uncharge(struct cramfs_limit *limit, s64 n)
 {
 	atomic64_t *credit = raw_cpu_ptr(limit->credit);
-	s64 had = atomic64_read(credit);
+	s64 free = atomic64_read(credit);
 
 	/* unsigned, a closed credit is over the bound too */
-	if ((u64)had + n > 2 * CRAMFS_BATCH || !atomic64_try_cmpxchg(credit, &had, had + n))
+	if ((u64)free + n > 2 * CRAMFS_BATCH || !atomic64_try_cmpxchg(credit, &free, free + n))
 		cramfs_uncharge_pool(limit, n);
 }
 
@@ -165,8 +167,8 @@ static inline struct cramfs_inode *CRAMFS_I(const struct inode *inode)
 }
 
 /*
- * Whoever changes the attributes of an inode holds its i_rwsem, or has a new inode, which no
- * dentry refers to.
+ * A caller that changes the attributes of an inode holds its i_rwsem, or has a new inode, which
+ * no dentry refers to.
  */
 static inline void cramfs_assert_changeable(const struct inode *inode)
 {

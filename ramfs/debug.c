@@ -44,7 +44,7 @@ static void cramfs_show_limit(struct dentry *dir, struct cramfs_limit *limit, co
 	debugfs_create_file_unsafe(high, 0400, dir, limit, &high_fops);
 }
 
-/* Before the first page and inode is taken. That debugfs may fail is no reason not to mount. */
+/* Before the first page and inode is taken. A failure of debugfs does not fail the mount. */
 void cramfs_debug_mount(struct super_block *sb)
 {
 	struct cramfs_sb *csb = CRAMFS_SB(sb);

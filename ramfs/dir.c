@@ -285,7 +285,7 @@ static struct dentry *cramfs_lookup(struct inode *dir, struct dentry *dentry, un
 
 /*
  * After a change of an entry: a reader that sees the new times and counter sees the change.
- * @inode has just been touched, and its time will do, where no finer one tells changes apart.
+ * @inode has just been touched: without multigrain times its ctime serves, too.
  */
 static void cramfs_touch_dir(struct inode *dir, const struct inode *inode)
 {

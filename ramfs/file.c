@@ -9,8 +9,8 @@
  * Everything here follows from one rule: a large folio that reaches past i_size is
  * locked, or referenced by the code that put it there. A folio that nobody else
  * references can be split at any moment. The kernel then drops its pages past
- * i_size, and subtracts them from the dirty pages of a device, which ours never
- * were. Hence
+ * i_size, and subtracts them from the dirty count of the backing device, in which
+ * they were never counted. Hence
  * - write unlocks a new folio after i_size covers it;
  * - fallocate holds a reference to each new large folio until i_size covers it;
  * - truncate splits the folio at the new end before i_size ends there. A folio that
@@ -20,8 +20,8 @@
  * While the tail is split, i_size is larger than the file. Readers, faults and stat
  * use eof, the size that users see.
  *
- * The holder of i_rwsem for writing may store to an uptodate folio that it holds a
- * reference to, without the folio lock: migration needs i_rwsem, too.
+ * A holder of i_rwsem for writing needs no folio lock to store to an uptodate folio
+ * that it has a reference to: cramfs_migrate_folio() takes i_rwsem, too.
  *
  * A folio is inserted first, locked and not uptodate, then charged to the limit, and
  * only then uptodate; without room it is removed. So a folio that is not uptodate is
@@ -59,7 +59,7 @@ static void cramfs_grow(struct inode *inode, loff_t size)
 
 /* Finding pages */
 
-/* Whether memory failure took one of pages @index to @end; asked after a look for them. */
+/* Whether memory failure took one of pages @index to @end. Call after the lookup failed. */
 static bool cramfs_lost(struct inode *inode, pgoff_t index, pgoff_t end)
 {
 	struct xarray *lost = &CRAMFS_I(inode)->lost;
@@ -105,8 +105,8 @@ static struct folio *cramfs_find_folio(struct inode *inode, pgoff_t index)
 }
 
 /*
- * The same, but wait for a folio that is locked and not uptodate: it may yet go. If the
- * folio is not uptodate still, an fallocate() under way has reserved it.
+ * As above, but if the folio is locked and not uptodate, wait: it may be removed. One that
+ * is not uptodate afterwards belongs to an fallocate() under way.
  */
 static struct folio *cramfs_stable_folio(struct inode *inode, pgoff_t index)
 {
@@ -137,7 +137,7 @@ static struct folio *cramfs_get_folio(struct inode *inode, pgoff_t index)
 	return NULL;
 }
 
-/* How much of a folio can be used from @pos on: 0 if memory failure could not remove it. */
+/* How many bytes of a folio can be used from @pos on; 0: a poisoned page, still in the file. */
 static size_t cramfs_usable(struct folio *folio, loff_t pos)
 {
 	bool large = folio_test_large(folio);
@@ -152,10 +152,10 @@ static size_t cramfs_usable(struct folio *folio, loff_t pos)
 /* Adding and removing pages */
 
 /*
- * @added pages, charged to the limit, have come into the file. Uncharge those that
- * have left it since the last call. A page is in the mapping before it is counted
- * here, so this never uncharges too many; what it misses, while another page is
- * between the two, the call for that page finds.
+ * Count @added pages, which are charged, and uncharge those that left the file since
+ * the last call. A page enters the mapping before it is counted here, so that this never
+ * uncharges too many. It may uncharge too few while such a page is not counted yet: the
+ * call that counts it makes up for them.
  */
 static void cramfs_account(struct inode *inode, long added)
 {
@@ -313,7 +313,7 @@ static void cramfs_zero_past_eof(struct inode *inode)
 	folio_put(folio);
 }
 
-/* The end of the file moves up: only a store through a map has left anything behind it. */
+/* Before the file grows: only stores through a shared map leave anything past its end. */
 static void cramfs_prepare_to_grow(struct inode *inode)
 	__must_hold(&inode->i_rwsem)
 {
@@ -437,7 +437,7 @@ void cramfs_truncate(struct inode *inode, loff_t size)
 		cramfs_prepare_to_grow(inode);
 		cramfs_grow(inode, size);
 	}
-	/* fallocate() may have reserved pages past any size; private copies are only in maps */
+	/* also where the file grows: KEEP_SIZE reserves pages past the end, maps have copies */
 	beyond = mapping_mapped(mapping) || cramfs_next_page(inode, end, ULONG_MAX) != ULONG_MAX;
 	if (beyond) {
 		cramfs_cut(inode, size, -1);
@@ -555,8 +555,8 @@ static ssize_t cramfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /*
- * The page at @pos, with a reference: of *@folio, if that has it, which the caller holds
- * a reference to, too. NULL: look again, a truncate has come in between.
+ * The page at @pos, with a reference. *@folio, to which the caller has a reference, serves
+ * again if it contains @pos. NULL: a truncate came in between; look again.
  */
 static struct page *cramfs_get_page(struct inode *inode, loff_t pos, unsigned int shrinks,
 				    struct folio **folio)
@@ -650,7 +650,7 @@ static void cramfs_extend(struct inode *inode, loff_t end)
 		cramfs_grow(inode, end);
 }
 
-/* The folio to ask for: no page of it may be only partly written, or be there already. */
+/* The largest order of which all pages are holes, and are written as a whole. */
 static unsigned int cramfs_write_order(struct inode *inode, loff_t pos, size_t count)
 {
 	pgoff_t index = pos >> PAGE_SHIFT, pages = count >> PAGE_SHIFT;
@@ -675,7 +675,7 @@ static ssize_t cramfs_write_new(struct inode *inode, loff_t pos, struct iov_iter
 	if (!folio)
 		return -ENOMEM;
 
-	/* nobody else knows the folio, so a fault here may sleep, even on this file */
+	/* not in the page cache yet, so that the copy may fault, even on a map of this file */
 	got = cramfs_fill_folio(inode, folio, offset, folio_size(folio) - offset, from);
 	if (got < 0) {
 		err = got;
@@ -706,7 +706,10 @@ put:
 	return err ?: got;
 }
 
-/* Write to one folio, a new one of at most @order, which gets less if that was too much. */
+/*
+ * Write to one folio. Where there is none, allocate one of at most order *@most, and lower
+ * *@most if that was too much.
+ */
 static ssize_t cramfs_write_some(struct inode *inode, loff_t pos, struct iov_iter *from,
 				 unsigned int *most)
 	__must_hold(&inode->i_rwsem)
@@ -718,7 +721,7 @@ static ssize_t cramfs_write_some(struct inode *inode, loff_t pos, struct iov_ite
 	ssize_t got;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	/* past the end, pages that fallocate() reserved are rare: -EEXIST tells of them */
+	/* past the end reserved pages are rare: look up nothing, and rely on -EEXIST */
 	if (index < cramfs_eof_page(inode))
 		folio = cramfs_get_folio(inode, index);
 	while (!folio) {
@@ -814,7 +817,7 @@ static s64 cramfs_count_holes(struct inode *inode, const struct cramfs_range *ra
 	return holes;
 }
 
-/* Reserve pages from @index on, which is a hole; 0 also if there is another try to make. */
+/* Reserve pages from @index on, which is a hole; 0: done, or try again. */
 static int cramfs_fill_hole(struct inode *inode, struct cramfs_range *range, pgoff_t index)
 	__must_hold(&inode->i_rwsem)
 {
@@ -882,10 +885,7 @@ static int cramfs_fill_range(struct inode *inode, struct cramfs_range *range)
 	return err;
 }
 
-/*
- * The folios that cramfs_fill_range() has put there, and no fault has made uptodate since,
- * become uptodate or are removed.
- */
+/* Mark uptodate, or remove, the folios that cramfs_fill_range() inserted and no fault has used. */
 static void cramfs_finish_range(struct inode *inode, const struct cramfs_range *range, bool keep)
 	__must_hold(&inode->i_rwsem)
 {
@@ -908,7 +908,7 @@ static void cramfs_finish_range(struct inode *inode, const struct cramfs_range *
 				generic_error_remove_folio(mapping, folio);
 		}
 		folio_unlock(folio);
-		/* i_size covers it by now, or it is gone */
+		/* drop cramfs_fill_hole()'s reference: i_size covers the folio, or it is gone */
 		if (folio_test_large(folio) && folio->index >= range->eof)
 			folio_put(folio);
 		index = folio_next_index(folio);
@@ -1099,7 +1099,7 @@ static loff_t cramfs_llseek(struct file *file, loff_t offset, int whence)
 
 /* Mapping */
 
-/* A fault in a hole brings so many pages, if as many before them are there already. */
+/* A fault in a hole adds 2^ORDER pages, if as many before them are there already. */
 #define CRAMFS_FAULT_ORDER	4
 
 /*
@@ -1159,7 +1159,10 @@ static vm_fault_t cramfs_fault_hole(struct inode *inode, pgoff_t index)
 
 	if (index >= cramfs_eof_page(inode) || cramfs_lost(inode, index, index + 1))
 		return VM_FAULT_SIGBUS;
-	/* a hole being punched would take pages outside it with a folio that comes meanwhile */
+	/*
+	 * A punch zeroes parts of folios, then removes whole ones: of a folio that comes in
+	 * between, pages outside of the hole would go, too.
+	 */
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	err = cramfs_add_zeros(inode, index, order);
 	/* there may be no room for many pages, but for one */
@@ -1190,7 +1193,7 @@ static vm_fault_t cramfs_map_ahead(struct vm_fault *vmf, struct folio *folio)
 	if (vmf->pgoff + 1 >= end)
 		return 0;
 	ret = filemap_map_pages(vmf, vmf->pgoff + 1, end - 1);
-	/* a huge entry covers the store itself, and the kernel will not ask for more */
+	/* a huge entry maps the page of the store, too: the kernel then updates no times */
 	if (ret)
 		file_update_time(vma->vm_file);
 	return ret;
@@ -1330,14 +1333,14 @@ static int cramfs_error_remove_folio(struct address_space *mapping, struct folio
 	struct super_block *sb = inode->i_sb;
 	int err;
 
-	/* the mount may end, and then the inode, once the page is gone */
+	/* keep the superblock: once the page is gone, nothing pins the inode */
 	if (!atomic_inc_not_zero(&sb->s_active))
 		return -EBUSY;
 	WRITE_ONCE(cramfs_memory_failed, true);
 	err = xa_err(xa_store(&CRAMFS_I(inode)->lost, folio->index, xa_mk_value(0), GFP_KERNEL));
 	if (err)
 		goto put_super;
-	/* if the inode is going already, that uncharges all */
+	/* NULL: the inode is being evicted, which uncharges all */
 	inode = igrab(inode);
 	err = generic_error_remove_folio(mapping, folio);
 	if (inode) {
@@ -1389,7 +1392,7 @@ void cramfs_init_file(struct inode *inode)
 	/* a large folio is copied in one piece, so it has to be mapped as one */
 	if (CRAMFS_SB(inode->i_sb)->large_folios && !IS_ENABLED(CONFIG_HIGHMEM))
 		mapping_set_large_folios(inode->i_mapping);
-	/* no setuid bit, no capabilities: until then, no write and no truncate has to look */
+	/* it is new, without setuid bit and capabilities: writes need not look for them yet */
 	inode_has_no_xattr(inode);
 	atomic64_set(&ci->eof, 0);
 	ci->shrinks = 0;

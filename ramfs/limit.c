@@ -3,13 +3,13 @@
  * kmk_ramfs: the limits on pages and inodes, and inode numbers. See cramfs.h.
  *
  * A charge and an uncharge use the credit of the CPU that they run on, so CPUs
- * write to no common cache line. What the credit does not allow is done in the
- * pool, and sets the credit to one batch.
+ * write to no common cache line. If the credit does not suffice, the pool serves
+ * the call, and refills the credit to one batch.
  *
- * A charge fails only while all credits are closed and all that is free is in
- * the pool. Only the holder of the lock opens and closes credits, and moves
- * units between them and the pool. Credits that open leave more in the pool than
- * they can hold; so a small limit has none.
+ * A charge fails only after all credits were closed and given back to the pool.
+ * Only the holder of the lock opens and closes credits, and moves units between
+ * them and the pool. Credits that open leave more in the pool than they can hold;
+ * so a small limit has none.
  */
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -17,17 +17,17 @@
 
 #include "cramfs.h"
 
-/* To 0, open, or CRAMFS_CLOSED; what they had goes to the pool. */
+/* Set all credits to 0, open, or to CRAMFS_CLOSED; what was in them goes to the pool. */
 static void cramfs_set_credits(struct cramfs_limit *limit, s64 value)
 	__must_hold(&limit->lock)
 {
-	s64 had;
+	s64 credit;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		had = atomic64_xchg(per_cpu_ptr(limit->credit, cpu), value);
-		if (had != CRAMFS_CLOSED)
-			limit->pool += had;
+		credit = atomic64_xchg(per_cpu_ptr(limit->credit, cpu), value);
+		if (credit != CRAMFS_CLOSED)
+			limit->pool += credit;
 	}
 	limit->open = value != CRAMFS_CLOSED;
 }
@@ -80,7 +80,7 @@ s64 cramfs_used(struct cramfs_limit *limit)
 		for_each_possible_cpu(cpu)
 			used -= atomic64_read(per_cpu_ptr(limit->credit, cpu));
 	spin_unlock(&limit->lock);
-	/* what was uncharged on one CPU and charged on another may be free on both */
+	/* credits are read one by one: a unit that moves meanwhile may count as free twice */
 	return max(used, 0LL);
 }
 

@@ -103,10 +103,10 @@ static bool cramfs_parse_amount(const char *text, u64 whole, u64 *amount)
 }
 
 /*
- * Without a log of its own, which fsopen(2) makes, a mount writes to the kernel's;
- * and a user namespace is to be had by anybody.
+ * Without a log of its own, which fsopen(2) makes, a mount writes to the kernel's; and any
+ * user can create a user namespace.
  */
-static bool cramfs_may_tell(const struct fs_context *fc)
+static bool cramfs_may_log(const struct fs_context *fc)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
 
@@ -114,7 +114,7 @@ static bool cramfs_may_tell(const struct fs_context *fc)
 }
 
 #define refuse(fc, fmt, ...)							\
-	(cramfs_may_tell(fc) ? invalfc(fc, fmt, ## __VA_ARGS__) : -EINVAL)
+	(cramfs_may_log(fc) ? invalfc(fc, fmt, ## __VA_ARGS__) : -EINVAL)
 
 static int cramfs_parse_size(struct fs_context *fc, const char *text, s64 *pages)
 {
