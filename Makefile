@@ -112,17 +112,17 @@ headers-or-explain:
 		echo "kmodkit: or name another kernel: make KVER=release, make KDIR=path" >&2; \
 		exit 1; }
 
-# modprobe takes one of several copies; says so if it is not the one in directory $(1).
+# modprobe takes one of several copies; says so if its path is not like $(1).
 name_winner = @found=$$(modinfo $(if $(MOD_ROOT),-b '$(MOD_ROOT)') -k '$(KVER)' -F filename kmk_echo 2>/dev/null); \
 	case $$found in \
-	'$(MOD_ROOT)$(1)'/*|'') ;; \
-	*) echo "kmodkit: modprobe takes another copy, $$found, not those in $(MOD_ROOT)$(1)" >&2 ;; \
+	$(1)|'') ;; \
+	*) echo "kmodkit: modprobe takes another copy, $$found, and not the one that was installed now" >&2 ;; \
 	esac
 
 install: modules
 	+$(KBUILD) INSTALL_MOD_PATH='$(MOD_ROOT)' INSTALL_MOD_DIR=updates/kmodkit modules_install
 	$(DEPMOD) -b '$(MOD_ROOT)/' $(KVER)
-	$(call name_winner,/lib/modules/$(KVER)/updates/kmodkit)
+	$(call name_winner,'$(MOD_ROOT)/lib/modules/$(KVER)/updates/kmodkit'/*)
 
 modules_install: install
 
@@ -178,19 +178,20 @@ dkms-source:
 	mkdir -p '$(DESTDIR)/usr/src/kmodkit-$(VERSION)'
 	cp --parents -t '$(DESTDIR)/usr/src/kmodkit-$(VERSION)' $(SOURCES)
 
-dkms: not-the-package dkms-source
+dkms: for-dkms dkms-source
 	dkms status -m kmodkit -v $(VERSION) | grep -q . || dkms add kmodkit/$(VERSION)
 	dkms build --force kmodkit/$(VERSION) -k $(KVER)
 	dkms install --force kmodkit/$(VERSION) -k $(KVER)
-	$(call name_winner,/lib/modules/$(KVER)/updates/dkms)
+	$(call name_winner,*/updates/dkms/*|*/extra/kmk_echo.ko*|*/updates/kmk_echo.ko*)
 
-dkms-uninstall: not-the-package
+dkms-uninstall: for-dkms
 	dkms remove kmodkit/$(VERSION) --all
 	rm -rf '/usr/src/kmodkit-$(VERSION)'
 
-# Its files are the package manager's.
-.PHONY: not-the-package
-not-the-package:
+# DKMS acts on this system alone; and the files of a package are the package manager's.
+.PHONY: for-dkms
+for-dkms:
+	@[ -z '$(DESTDIR)' ] || { echo 'kmodkit: DKMS acts on this system: DESTDIR is for dkms-source' >&2; exit 1; }
 	@if dpkg-query -W -f '$${db:Status-Status}\n' kmodkit-dkms 2>/dev/null | grep -qx installed || \
 	   rpm -q kmodkit-dkms > /dev/null 2>&1; then \
 		echo 'kmodkit: the package kmodkit-dkms is installed, and looks after DKMS: remove it first' >&2; \

@@ -149,6 +149,16 @@ quiet() {
 	done
 }
 
+@test "make dkms and dkms-uninstall with DESTDIR: refused, as DKMS acts on the system" {
+	for target in dkms dkms-uninstall; do
+		make_dkms "$target" DESTDIR="$BATS_TEST_TMPDIR/staged"
+		[ "$status" -ne 0 ]
+		[[ $output == *"DESTDIR is for dkms-source"* ]]
+		[ ! -e "$BATS_TEST_TMPDIR/staged" ]
+		[ "$(modules)" -eq 7 ]
+	done
+}
+
 @test "headers that lack something: the hook says what to do, the log ends with a report, and other kernels keep theirs" {
 	local headers=$BATS_TEST_TMPDIR/usr modules=$BATS_FILE_TMPDIR/modules
 
