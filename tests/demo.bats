@@ -57,6 +57,17 @@ after() {
 	after 'df -h /mnt' | grep '100% /mnt'
 }
 
+# The demo, as on a terminal.
+on_a_terminal() {
+	script -qec "'$BATS_TEST_DIRNAME/../rig/vm/run' -f '$BATS_TEST_DIRNAME/../build/tools/kmk' \
+		'$BATS_TEST_DIRNAME/vm/demo'" /dev/null < /dev/null
+}
+
 @test "no colours but on a terminal that wants them" {
 	run ! grep -q $'\x1b' "$BATS_FILE_TMPDIR/transcript"
+	on_a_terminal > "$BATS_TEST_TMPDIR/shown"
+	grep -q $'\x1b\[1m' "$BATS_TEST_TMPDIR/shown"
+	NO_COLOR=1 on_a_terminal > "$BATS_TEST_TMPDIR/shown"
+	grep -q 'lsmod' "$BATS_TEST_TMPDIR/shown"
+	run ! grep -q $'\x1b' "$BATS_TEST_TMPDIR/shown"
 }
