@@ -160,7 +160,7 @@ class Tree:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         shutil.copy(deb, work / "package.deb")
-        done = Sandbox(work).run("dpkg-deb", "-x", "/work/package.deb", "/work/root")
+        done = Sandbox(work).run("dpkg-deb", "-x", "/kmodkit/package.deb", "/kmodkit/root")
         found = [path for path in sorted((work / "root/usr/src").glob("*/dkms.conf")) if not path.is_symlink()]
         if done.returncode or not found:
             raise UsageError(f"{deb.name} has no /usr/src/*/dkms.conf")

@@ -77,7 +77,7 @@ dkms_conf() {
 	# shellcheck disable=SC2016 # for the inner shell
 	run -0 caged sh -c 'for dir in / /usr /usr/bin /etc /lib/modules /dev "$1"; do
 		! touch "$dir/x" 2>/dev/null || echo "wrote to $dir"
-	done; touch /work/x' sh "$rig"
+	done; touch /kmodkit/x' sh "$rig"
 	[ -z "$output" ]
 	[ -e "$work/x" ]
 	[ ! -e "$rig/x" ]
