@@ -124,6 +124,9 @@ void exercise_filesystem(const char *type)
 	};
 	unsigned int mounted = 0;
 
+	/* no mount stays behind when this process is killed */
+	unshare(CLONE_NEWNS);
+	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	snprintf(where, sizeof(where), "/tmp/mount.%d", getpid());
 	mkdir(where, 0755);
 	snprintf(shared->doing, sizeof(shared->doing), "mount -t %s", type);

@@ -92,6 +92,9 @@ static void list(const char *dir, const char *kind, const char *inner)
 	while (names && (entry = readdir(names))) {
 		if (*entry->d_name == '.')
 			continue;
+		/* of a cache that was merged with another; the kernel leaves it there */
+		if (!strcmp(kind, "slab") && entry->d_type == DT_LNK)
+			continue;
 		snprintf(path, sizeof(path), "%s/%s/%s", dir, entry->d_name, inner ? inner : "");
 		if (inner)
 			list(path, kind, NULL);

@@ -67,8 +67,7 @@ static int skeleton_open(struct inode *inode, struct file *file)
 	if (!seen)
 		return -ENOMEM;
 	file->private_data = seen;
-	/* No position: what is read is always the count of now. */
-	return stream_open(inode, file);
+	return 0;
 }
 
 static int skeleton_release(struct inode *inode, struct file *file)
@@ -77,19 +76,21 @@ static int skeleton_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* At offset 0 the count; behind it the file ends, so that cat does. */
 static ssize_t skeleton_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
 	atomic64_t *seen = file->private_data;
 	s64 now = atomic64_read(&count);
-	loff_t start = 0;
 	char text[24];
 	int n;
 
+	if (*pos)
+		return 0;
 	n = scnprintf(text, sizeof(text), "%lld\n", now);
 	if (size < n)
 		return -EINVAL;
 	atomic64_set(seen, now);
-	return simple_read_from_buffer(to, size, &start, text, n);
+	return simple_read_from_buffer(to, size, pos, text, n);
 }
 
 static ssize_t
@@ -124,6 +125,7 @@ static const struct file_operations skeleton_fops = {
 	.read = skeleton_read,
 	.write = skeleton_write,
 	.poll = skeleton_poll,
+	.llseek = default_llseek,
 };
 
 static struct miscdevice skeleton_device = {
