@@ -612,6 +612,38 @@ START_TEST(no_page_twice)
 }
 END_TEST
 
+/* Large writes */
+
+/*
+ * The cgroup has room for 1.25 MiB. The write asks for a folio of 2 MiB, and ends at the
+ * limit of the mount, so that the kernel kills no process for the limit of the cgroup.
+ */
+START_TEST(large_write_in_cgroup)
+{
+	static char data[2 * MIB];
+	char max[32];
+	pid_t pid;
+
+	ck_assert_int_eq(cramfs_remount("size=1m"), 0);
+	make_cgroup();
+	pid = spawn();
+	if (!pid) {
+		ck_assert_int_eq(spew(CGROUP "/cgroup.procs", "0"), 0);
+		memset(data, 'c', sizeof(data));
+		snprintf(max, sizeof(max), "%lld", charged() + 5 * MIB / 4);
+		ck_assert_int_eq(spew(CGROUP "/memory.max", max), 0);
+		ck_assert_int_eq(pwrite(fd, data, sizeof(data), 0), MIB);
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	if (large_folios())
+		ck_assert(!file_has(CGROUP "/memory.events", "\nmax 0\n"));
+	ck_bytes(fd, 0, 'c', MIB);
+	ck_assert_int_eq(pages_of(), MIB / PAGE);
+	wait_until(!rmdir(CGROUP));
+}
+END_TEST
+
 /* Broken memory */
 
 /*
@@ -899,6 +931,10 @@ int main(void)
 		skip_test("punch_beside_stores", "no kmk_delay: this kernel has no kprobes");
 	}
 	tcase_add_test(tc, no_page_twice);
+	if (has_memory_cgroups())
+		tcase_add_test(tc, large_write_in_cgroup);
+	else
+		skip_test("large_write_in_cgroup", "this kernel has no memory cgroups");
 	if (can_poison())
 		tcase_add_test(tc, poisoned);
 	else
