@@ -19,7 +19,8 @@
 
 #define MIB 1048576
 #define SPLIT "/sys/kernel/debug/split_huge_pages"
-#define UPROBES "/sys/kernel/tracing/uprobe_events"
+#define TRACEFS "/sys/kernel/tracing"
+#define UPROBES TRACEFS "/uprobe_events"
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static int fd;
@@ -614,6 +615,23 @@ END_TEST
 
 /* Large writes */
 
+/* The folios that one write of @byte makes. */
+static int folios_written(off_t at, char byte, size_t n)
+{
+	char *text, *line;
+	int folios = 0;
+
+	ck_ok(close(ck_ok(open(TRACEFS "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC))));
+	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "1"), 0);
+	put(fd, at, byte, n);
+	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "0"), 0);
+	text = slurp(TRACEFS "/trace");
+	for (line = text; (line = strstr(line, "cramfs_insert: ")); line++)
+		folios++;
+	free(text);
+	return folios;
+}
+
 /*
  * The cgroup has room for 1.25 MiB. The write asks for a folio of 2 MiB, and ends at the
  * limit of the mount, so that the kernel kills no process for the limit of the cgroup.
@@ -641,6 +659,22 @@ START_TEST(large_write_in_cgroup)
 	ck_bytes(fd, 0, 'c', MIB);
 	ck_assert_int_eq(pages_of(), MIB / PAGE);
 	wait_until(!rmdir(CGROUP));
+}
+END_TEST
+
+/* A page inside the range, of the file or reserved past its end, makes no folio after it small. */
+START_TEST(large_write_around_page)
+{
+	if (_i) {
+		ck_ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 100 * PAGE, PAGE));
+	} else {
+		put(fd, 100 * PAGE, 'x', PAGE);
+		ck_ok(ftruncate(fd, 4 * MIB));
+	}
+	/* 11 where there is memory for each */
+	ck_assert_int_le(folios_written(0, 'w', 4 * MIB), 64);
+	ck_bytes(fd, 0, 'w', 4 * MIB);
+	ck_assert_int_eq(pages_of(), 4 * MIB / PAGE);
 }
 END_TEST
 
@@ -935,6 +969,10 @@ int main(void)
 		tcase_add_test(tc, large_write_in_cgroup);
 	else
 		skip_test("large_write_in_cgroup", "this kernel has no memory cgroups");
+	if (large_folios())
+		tcase_add_loop_test(tc, large_write_around_page, 0, 2);
+	else
+		skip_test("large_write_around_page", "this kernel's files have no large folios");
 	if (can_poison())
 		tcase_add_test(tc, poisoned);
 	else
