@@ -870,22 +870,87 @@ exit:
 }
 END_TEST
 
-START_TEST(uprobe)
+/* Probes, at the beginning of a page of the file */
+
+#define PROBE TRACEFS "/events/uprobes/kmk/enable"
+
+/* 0, or -errno of its insertion into the processes that map the page. */
+static int insert_probe(int page)
 {
-	const char *enable = "/sys/kernel/tracing/events/uprobes/kmk/enable";
 	char event[64];
 
-	/* the page of the probe is a hole, the next one is there */
-	ck_ok(ftruncate(fd, 16 * PAGE));
-	put(fd, 2 * PAGE, 'u', PAGE);
-	snprintf(event, sizeof(event), "p:uprobes/kmk %s:%#x", MNT "/f", PAGE);
+	snprintf(event, sizeof(event), "p:uprobes/kmk %s:%#x", MNT "/f", page * PAGE);
 	ck_assert_int_eq(spew(UPROBES, event), 0);
-	ck_assert_int_eq(spew(enable, "1"), 0);
-	ck_assert_int_eq(spew(enable, "0"), 0);
+	return spew(PROBE, "1");
+}
+
+static void remove_probe(void)
+{
+	ck_assert_int_eq(spew(PROBE, "0"), 0);
 	ck_assert_int_eq(spew(UPROBES, "-:uprobes/kmk"), 0);
-	ck_assert_int_le(pages_of(), 2);
+}
+
+static long long probe_hits(void)
+{
+	char *text = slurp(TRACEFS "/uprobe_profile"), *at = strstr(text, " kmk ");
+	long long n;
+
+	ck_assert_ptr_nonnull(at);
+	n = atoll(at + strlen(" kmk "));
+	free(text);
+	return n;
+}
+
+/* Its code runs at any address. */
+static __attribute__((noinline)) int forty_two(void)
+{
+	return 42;
+}
+
+/*
+ * The kernel inserts a probe only into a private map that may be executed, and reads the
+ * instruction at its place first; in a hole that takes ->read_folio().
+ */
+START_TEST(uprobe)
+{
+	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	int (*program)(void) = (void *)(map + 2 * PAGE);
+	int err;
+
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	ck_ok(ftruncate(fd, 16 * PAGE));
+	ck_assert_int_eq(pwrite(fd, forty_two, 64, 2 * PAGE), 64);
+	ck_assert_int_eq(insert_probe(2), 0);
+	ck_assert_int_eq(program(), 42);
+	ck_assert_int_eq(program(), 42);
+	ck_assert_int_eq(probe_hits(), 2);
+	remove_probe();
+	ck_assert_int_eq(program(), 42);
+	ck_assert_int_eq(pages_of(), 1);
+
+	/* without room the hole stays one */
+	ck_assert_int_eq(cramfs_remount("size=4k"), 0);
+	ck_assert_int_eq(insert_probe(1), -ENOSPC);
+	remove_probe();
+	ck_assert_int_eq(pages_of(), 1);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), 2 * PAGE);
+
+	/* with room it becomes a page of zeros, an instruction that not every machine has */
+	ck_assert_int_eq(cramfs_remount("size=8k"), 0);
+	err = insert_probe(1);
+	if (PC) {
+		ck_assert_int_eq(err, 0);
+		ck_assert_int_ne(map[PAGE], 0);
+	}
+	ck_assert_int_eq(pages_of(), 2);
+	remove_probe();
+	ck_assert_int_eq(map[PAGE], 0);
+	ck_ok(munmap(map, 16 * PAGE));
+	ck_assert_int_eq(spew("/proc/sys/vm/drop_caches", "1"), 0);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), PAGE);
 	ck_bytes(fd, 0, 0, 2 * PAGE);
-	ck_bytes(fd, 2 * PAGE, 'u', PAGE);
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
 }
 END_TEST
 
