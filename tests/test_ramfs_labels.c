@@ -122,6 +122,27 @@ START_TEST(listed)
 }
 END_TEST
 
+/*
+ * listxattr() looks whether its caller may see trusted attributes, and leaves nothing in the
+ * log: where the caller may not, each call would be a denial there. setxattr() is audited.
+ */
+START_TEST(listed_without_audit)
+{
+	char names[64];
+
+	make_file();
+	ck_assert_int_eq(spew("/proc/sys/kernel/printk_ratelimit", "0"), 0);
+	log_mark();
+	ck_ok(prctl(PR_SET_NAME, "lister"));
+	ck_ok(listxattr(FILE_, names, sizeof(names)));
+	ck_ok(prctl(PR_SET_NAME, "setter"));
+	ck_ok(setxattr(FILE_, "trusted.a", "", 0, 0));
+	/* records are logged in order, by a thread */
+	wait_until(log_count("comm=\"setter\""));
+	ck_assert_int_eq(log_count("comm=\"lister\""), 0);
+}
+END_TEST
+
 START_TEST(renamed)
 {
 	make_file();
@@ -160,6 +181,10 @@ int main(void)
 	if (exists(SMACK) || exists(SELINUX)) {
 		tcase_add_loop_test(tc, each_kind, 0, sizeof(makers) / sizeof(*makers));
 		tcase_add_test(tc, listed);
+		if (exists(SMACK))
+			skip_test("listed_without_audit", "Smack audits no capability");
+		else
+			tcase_add_test(tc, listed_without_audit);
 		tcase_add_test(tc, renamed);
 		tcase_add_test(tc, no_room);
 	} else {
