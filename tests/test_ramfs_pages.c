@@ -8,6 +8,7 @@
 
 #include <liburing.h>
 #include <linux/falloc.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -832,6 +833,103 @@ START_TEST(poisoned_beside_umount)
 }
 END_TEST
 
+/* Pages that move */
+
+#define SOFT_OFFLINE "/sys/devices/system/memory/soft_offline_page"
+
+static uint64_t physical_address(const char *at)
+{
+	int map_of = ck_ok(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	uint64_t entry;
+
+	(void)*(const volatile char *)at;
+	ck_assert_int_eq(pread(map_of, &entry, sizeof(entry),
+			       (uintptr_t)at / PAGE * sizeof(entry)), sizeof(entry));
+	ck_ok(close(map_of));
+	ck_assert(entry >> 63);
+	return (entry & ((1ULL << 55) - 1)) * PAGE;
+}
+
+#define MOVED 32
+
+/* 16 pages of their own, and 16 of one write. */
+static char *map_what_moves(uint64_t *where)
+{
+	char *map;
+	int i;
+
+	for (i = 0; i < MOVED / 2; i++)
+		put(fd, i * PAGE, 'a' + i, PAGE);
+	put(fd, i * PAGE, 'z', MOVED / 2 * PAGE);
+	map = map_file(MOVED * PAGE);
+	for (i = 0; i < MOVED; i++)
+		where[i] = physical_address(map + i * PAGE);
+	return map;
+}
+
+static void ck_what_moved(char *map)
+{
+	int i;
+
+	for (i = 0; i < MOVED; i++) {
+		ck_assert_int_eq(map[i * PAGE], i < MOVED / 2 ? 'a' + i : 'z');
+		ck_bytes(fd, i * PAGE, map[i * PAGE], PAGE);
+	}
+	ck_assert_int_eq(pages_of(), MOVED);
+	ck_ok(munmap(map, MOVED * PAGE));
+	ck_ok(ftruncate(fd, 0));
+	ck_assert_int_eq(pages_of(), 0);
+}
+
+static bool move_all(char *map, int node)
+{
+	int nodes[MOVED], status[MOVED], i;
+	void *pages[MOVED];
+
+	for (i = 0; i < MOVED; i++) {
+		pages[i] = map + i * PAGE;
+		nodes[i] = node;
+	}
+	ck_ok(syscall(SYS_move_pages, 0, MOVED, pages, nodes, status, MPOL_MF_MOVE));
+	for (i = 0; i < MOVED && status[i] == node; i++)
+		;
+	return i == MOVED;
+}
+
+/* From wherever they are to the one node, and to the other. */
+START_TEST(migrated)
+{
+	uint64_t where[MOVED];
+	char *map = map_what_moves(where);
+	int i, node;
+
+	for (node = 0; node < 2; node++)
+		wait_until(move_all(map, node));
+	for (i = 0; i < MOVED; i++)
+		where[i] = physical_address(map + i * PAGE);
+	wait_until(move_all(map, 0));
+	for (i = 0; i < MOVED; i++)
+		ck_assert_uint_ne(physical_address(map + i * PAGE), where[i]);
+	ck_what_moved(map);
+}
+END_TEST
+
+/* The kernel takes the memory of two pages out of use, and moves what they have elsewhere. */
+START_TEST(soft_offlined)
+{
+	uint64_t where[MOVED];
+	char *map = map_what_moves(where), text[32];
+	int page;
+
+	for (page = 5; page < MOVED; page += MOVED / 2) {
+		snprintf(text, sizeof(text), "%#llx", (unsigned long long)where[page]);
+		wait_until(!spew(SOFT_OFFLINE, text));
+		ck_assert_uint_ne(physical_address(map + page * PAGE), where[page]);
+	}
+	ck_what_moved(map);
+}
+END_TEST
+
 /* Pages that others use */
 
 START_TEST(long_term_pin)
@@ -1050,6 +1148,14 @@ int main(void)
 		tcase_add_test(tc, poisoned_beside_umount);
 	else
 		skip_test("poisoned_beside_umount", "no broken memory, or no kprobes");
+	if (exists("/sys/devices/system/node/node1"))
+		tcase_add_test(tc, migrated);
+	else
+		skip_test("migrated", "this machine has one node");
+	if (exists(SOFT_OFFLINE))
+		tcase_add_test(tc, soft_offlined);
+	else
+		skip_test("soft_offlined", "this kernel has no " SOFT_OFFLINE);
 	tcase_add_test(tc, long_term_pin);
 	if (exists(UPROBES))
 		tcase_add_test(tc, uprobe);
