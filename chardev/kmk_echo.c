@@ -554,6 +554,12 @@ static void echo_side_tell(struct echo_side *side, __poll_t events, int band)
 	kill_fasync(&side->async, SIGIO, band);
 }
 
+static void echo_queue_lock(struct echo_queue *queue)
+	__acquires(&queue->dev.lock)
+{
+	spin_lock(&queue->dev.lock);
+}
+
 /* Users choose how many pollers there are: who spins for the lock does not wait for them. */
 static void echo_queue_unlock(struct echo_queue *queue)
 	__releases(&queue->dev.lock)
@@ -579,7 +585,7 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 	struct echo_turn turn = { .task = current, .wanted = wanted };
 	ssize_t ret = 0;
 
-	spin_lock(&queue->dev.lock);
+	echo_queue_lock(queue);
 	if (side->busy || (wanted && !list_empty(&side->line)) ||
 	    echo_available(queue, side) < wanted) {
 		if (wanted)
@@ -640,7 +646,7 @@ static int echo_queue_clear(struct echo_device *dev, bool nowait)
 	ret = echo_turn_begin(queue, &queue->readers, 0, nowait);
 	if (ret < 0)
 		return ret;
-	spin_lock(&dev->lock);
+	echo_queue_lock(queue);
 	echo_queue_remove(queue, dev->length);
 	echo_turn_end(queue, &queue->readers);
 	echo_queue_unlock(queue);
@@ -690,7 +696,7 @@ static ssize_t echo_queue_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return ret;
 	copied = echo_copy(queue, queue->head, min_t(size_t, iov_iter_count(to), ret), to);
 
-	spin_lock(&queue->dev.lock);
+	echo_queue_lock(queue);
 	echo_queue_remove(queue, copied);
 	queue->dev.bytes_read += copied;
 	length = queue->dev.length;
@@ -723,7 +729,7 @@ static ssize_t echo_queue_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		}
 		queue->tail = (queue->tail + copied) % capacity;
 
-		spin_lock(&queue->dev.lock);
+		echo_queue_lock(queue);
 		queue->dev.length += copied;
 		queue->dev.bytes_written += copied;
 		length = queue->dev.length;

@@ -389,6 +389,7 @@ END_TEST
 /* More than there is: nothing is taken, nothing is changed. */
 START_TEST(fallocate_all_or_nothing)
 {
+	const struct timespec early[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
 	struct stat before, after;
 
 	put(fd, 0, 'a', PAGE);
@@ -396,7 +397,7 @@ START_TEST(fallocate_all_or_nothing)
 	put(fd, 20 * PAGE, 'c', 1);
 	ck_assert_int_eq(pages_of(), 5);
 	ck_ok(fchmod(fd, 04755));
-	ck_ok(futimens(fd, (struct timespec[2]){ { .tv_sec = 1 }, { .tv_sec = 1 } }));
+	ck_ok(futimens(fd, early));
 	ck_ok(fstat(fd, &before));
 	ck_errno(fallocate(fd, 0, 0, 65 * PAGE), ENOSPC);
 	ck_errno(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 65 * PAGE), ENOSPC);
@@ -425,7 +426,7 @@ static void *fallocate_all(void *unused)
 	return (void *)(long)(fallocate(fd, 0, 0, 64 * PAGE) ? errno : 0);
 }
 
-/* The last pages that are free are for the file's holes, whether a store or the call comes first. */
+/* The last pages that are free are for the file's holes, whatever comes first. */
 START_TEST(fallocate_beside_stores)
 {
 	pthread_t thread;

@@ -1000,7 +1000,7 @@ static long long probe_hits(void)
 }
 
 /* Its code runs at any address. */
-static __attribute__((noinline)) int forty_two(void)
+static int forty_two(void)
 {
 	return 42;
 }
@@ -1012,7 +1012,7 @@ static __attribute__((noinline)) int forty_two(void)
 START_TEST(uprobe)
 {
 	char *map = mmap(NULL, 16 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	int (*program)(void) = (void *)(map + 2 * PAGE);
+	typeof(forty_two) *program = (void *)(map + 2 * PAGE);
 	int err;
 
 	ck_assert_ptr_ne(map, MAP_FAILED);

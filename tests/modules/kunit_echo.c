@@ -133,7 +133,10 @@ static bool locked;
 static int be_told(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
 {
 	told++;
-	locked |= spin_is_locked(&echo_queue.dev.lock);
+	if (spin_trylock(&echo_queue.dev.lock))
+		spin_unlock(&echo_queue.dev.lock);
+	else
+		locked = true;
 	return 0;
 }
 

@@ -54,6 +54,7 @@ static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
 	d_instantiate(dentry, inode);
 	dget(dentry);
 }
+
 #define skeleton_kill_super kill_litter_super
 #else
 #define skeleton_kill_super kill_anon_super

@@ -19,7 +19,7 @@
 
 #include "compat.h"
 
-#define RECORDS		(1U << 20)
+#define RECORDS		1048576U
 #define RECORD_BYTES	32
 
 struct skeleton_entry {
