@@ -1106,6 +1106,63 @@ static void up_beside(void)
 	adversary_aim();
 }
 
+#define USERS "/tmp/userns"
+#define FILES 4		/* few: migration complains of a node that becomes full meanwhile */
+
+/* Files of @pages each: all of them are there and count, and are given back. */
+static void allocate_files(long long pages)
+{
+	int files[FILES], i;
+	struct statvfs df;
+	struct stat st;
+	char path[64];
+
+	for (i = 0; i < FILES; i++) {
+		snprintf(path, sizeof(path), USERS "/%d", i);
+		files[i] = new_file(path);
+		ck_ok(fallocate(files[i], 0, 0, pages * PAGE));
+	}
+	for (i = 0; i < FILES; i++) {
+		ck_ok(fstat(files[i], &st));
+		ck_assert_int_eq(st.st_blocks, pages * (PAGE / 512));
+		ck_assert_int_eq(lseek(files[i], 0, SEEK_HOLE), pages * PAGE);
+		ck_bytes(files[i], 0, 0, pages * PAGE);
+	}
+	ck_ok(statvfs(USERS, &df));
+	ck_assert_int_eq(df.f_blocks - df.f_bfree, FILES * pages);
+	for (i = 0; i < FILES; i++) {
+		snprintf(path, sizeof(path), USERS "/%d", i);
+		ck_ok(unlink(path));
+		ck_ok(close(files[i]));
+	}
+	/* drop_caches holds an inode for a moment */
+	wait_until(!statvfs(USERS, &df) && df.f_bfree == df.f_blocks);
+}
+
+/* An ordinary user, in a namespace and a mount of his own. */
+START_TEST(fallocate_of_a_user)
+{
+	pid_t pid;
+	int i;
+
+	mkdir(USERS, 0777);
+	chmod(USERS, 0777);
+	pid = spawn();
+	if (!pid) {
+		drop_root();
+		enter_userns();
+		ck_assert_int_eq(cramfs_mount_at(USERS, "size=16m"), 0);
+		/* large folios lie past i_size, which is 0, until the call ends */
+		for (i = 0; i < 80; i++)
+			allocate_files(2 * MIB / PAGE - 1);
+		ck_ok(umount2(USERS, 0));
+		_exit(0);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	rmdir(USERS);
+}
+END_TEST
+
 START_TEST(adversary_acted)
 {
 	adversary_stop();
@@ -1134,6 +1191,7 @@ static TCase *beside_adversary(void)
 	tcase_add_test(tc, map_and_self);
 	tcase_add_test(tc, all_at_once);
 	tcase_add_test(tc, readers_and_writer);
+	tcase_add_test(tc, fallocate_of_a_user);
 	tcase_add_test(tc, adversary_acted);
 	return tc;
 }
