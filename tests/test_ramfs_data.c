@@ -1153,7 +1153,7 @@ START_TEST(fallocate_of_a_user)
 		enter_userns();
 		ck_assert_int_eq(cramfs_mount_at(USERS, "size=16m"), 0);
 		/* large folios lie past i_size, which is 0, until the call ends */
-		for (i = 0; i < 80; i++)
+		for (i = 0; i < 40; i++)
 			allocate_files(2 * MIB / PAGE - 1);
 		ck_ok(umount2(USERS, 0));
 		_exit(0);
