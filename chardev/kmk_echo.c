@@ -560,7 +560,7 @@ static void echo_queue_lock(struct echo_queue *queue)
 	spin_lock(&queue->dev.lock);
 }
 
-/* Users choose how many pollers there are: who spins for the lock does not wait for them. */
+/* Users choose how many pollers there are: no caller spins for the lock while they are told. */
 static void echo_queue_unlock(struct echo_queue *queue)
 	__releases(&queue->dev.lock)
 {

@@ -1034,7 +1034,7 @@ static long cramfs_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 	else
 		err = cramfs_allocate(inode, mode, offset, offset + len);
 	cramfs_settle(inode);
-	/* a call that fails has changed nothing */
+	/* last, as on tmpfs: a call that finds no room changes neither times nor mode */
 	if (!err)
 		err = file_modified(file);
 	inode_unlock(inode);
