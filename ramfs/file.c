@@ -236,11 +236,16 @@ static bool cramfs_charge_reserved(struct inode *inode, pgoff_t index, long page
 	return reserved;
 }
 
-/* A fault or a read by the kernel takes what is free first: a reservation may be for more. */
+/*
+ * A fault or a read by the kernel takes what is free first: a reservation may be for more. It
+ * looks again at last: a reservation may have ended in between.
+ */
 static bool cramfs_charge_any(struct inode *inode, pgoff_t index, long pages)
 {
-	return cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages) ||
-	       cramfs_charge_reserved(inode, index, pages);
+	struct cramfs_limit *limit = &CRAMFS_SB(inode->i_sb)->pages;
+
+	return cramfs_charge(limit, pages) || cramfs_charge_reserved(inode, index, pages) ||
+	       cramfs_charge(limit, pages);
 }
 
 /*
@@ -948,10 +953,26 @@ static void cramfs_zero_range(struct inode *inode, loff_t start, loff_t end)
 	}
 }
 
-static void cramfs_set_filling(struct inode *inode, struct cramfs_range *range)
+/* Charge all of a range at once. A fault that finds nothing free then finds the reservation. */
+static bool cramfs_reserve(struct inode *inode, struct cramfs_range *range)
+{
+	bool reserved;
+
+	spin_lock(&inode->i_lock);
+	reserved = !range->reserved ||
+		   cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, range->reserved);
+	if (reserved)
+		CRAMFS_I(inode)->filling = range;
+	spin_unlock(&inode->i_lock);
+	return reserved;
+}
+
+static void cramfs_end_reservation(struct inode *inode, struct cramfs_range *range)
 {
 	spin_lock(&inode->i_lock);
-	CRAMFS_I(inode)->filling = range;
+	CRAMFS_I(inode)->filling = NULL;
+	if (range->reserved)
+		cramfs_uncharge(&CRAMFS_SB(inode->i_sb)->pages, range->reserved);
 	spin_unlock(&inode->i_lock);
 }
 
@@ -959,7 +980,6 @@ static void cramfs_set_filling(struct inode *inode, struct cramfs_range *range)
 static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t end)
 	__must_hold(&inode->i_rwsem)
 {
-	struct cramfs_limit *limit = &CRAMFS_SB(inode->i_sb)->pages;
 	struct cramfs_range range = {
 		.first	= start >> PAGE_SHIFT,
 		.end	= DIV_ROUND_UP_ULL(end, PAGE_SIZE),
@@ -968,7 +988,7 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		.most	= MAX_PAGECACHE_ORDER,
 		.reserved = S64_MAX,
 	};
-	bool charged;
+	bool reserved;
 	s64 holes;
 	int err;
 
@@ -986,11 +1006,10 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		/* a fault fills a hole that was counted, with what was free for it: count again */
 		holes = range.reserved;
 		range.reserved = cramfs_count_holes(inode, &range);
-		charged = !range.reserved || cramfs_charge(limit, range.reserved);
-	} while (!charged && range.reserved < holes);
-	if (!charged)
+		reserved = cramfs_reserve(inode, &range);
+	} while (!reserved && range.reserved < holes);
+	if (!reserved)
 		return -ENOSPC;
-	cramfs_set_filling(inode, &range);
 	err = cramfs_fill_range(inode, &range);
 	if (!err && (mode & FALLOC_FL_ZERO_RANGE)) {
 		cramfs_zero_range(inode, start, end);
@@ -1001,9 +1020,7 @@ static int cramfs_allocate(struct inode *inode, int mode, loff_t start, loff_t e
 		cramfs_grow(inode, end);
 	}
 	cramfs_finish_range(inode, &range, !err);
-	cramfs_set_filling(inode, NULL);
-	if (range.reserved)
-		cramfs_uncharge(limit, range.reserved);
+	cramfs_end_reservation(inode, &range);
 	return err;
 }
 
