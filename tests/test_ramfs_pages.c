@@ -796,25 +796,32 @@ START_TEST(poisoned_and_pinned)
 }
 END_TEST
 
+static uint64_t physical_address(const char *at)
+{
+	int map_of = ck_ok(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	uint64_t entry;
+
+	(void)*(const volatile char *)at;
+	ck_assert_int_eq(pread(map_of, &entry, sizeof(entry),
+			       (uintptr_t)at / PAGE * sizeof(entry)), sizeof(entry));
+	ck_ok(close(map_of));
+	ck_assert(entry >> 63);
+	return (entry & ((1ULL << 55) - 1)) * PAGE;
+}
+
 /* The mount ends while memory failure holds the last reference to the inode. */
 START_TEST(poisoned_beside_umount)
 {
-	uint64_t entry = 0;
 	char text[32], *map;
-	int status, map_of;
+	int status;
 	pid_t pid;
 
 	put(fd, 0, 'h', 1);
 	map = map_file(PAGE);
 	ck_assert_int_eq(*map, 'h');
-	map_of = ck_ok(open("/proc/self/pagemap", O_RDONLY));
-	ck_assert_int_eq(pread(map_of, &entry, sizeof(entry),
-			       (uintptr_t)map / PAGE * sizeof(entry)), sizeof(entry));
-	close(map_of);
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)physical_address(map));
 	ck_ok(munmap(map, PAGE));
 	close(fd);
-	snprintf(text, sizeof(text), "%#llx",
-		 (unsigned long long)(entry & ((1ULL << 55) - 1)) * PAGE);
 
 	/* since Linux 6.8 it takes a folio */
 	delay("failure", file_has("/proc/kallsyms", "generic_error_remove_folio") ?
@@ -836,19 +843,6 @@ END_TEST
 /* Pages that move */
 
 #define SOFT_OFFLINE "/sys/devices/system/memory/soft_offline_page"
-
-static uint64_t physical_address(const char *at)
-{
-	int map_of = ck_ok(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-	uint64_t entry;
-
-	(void)*(const volatile char *)at;
-	ck_assert_int_eq(pread(map_of, &entry, sizeof(entry),
-			       (uintptr_t)at / PAGE * sizeof(entry)), sizeof(entry));
-	ck_ok(close(map_of));
-	ck_assert(entry >> 63);
-	return (entry & ((1ULL << 55) - 1)) * PAGE;
-}
 
 #define MOVED 32
 
