@@ -3,8 +3,8 @@
  * skeleton: a file system for notes, in memory: one directory, files of at most 4096 bytes.
  *
  * Data:     each file's bytes, at inode->i_private; those behind its size are 0.
- * Locks:    the inode's own, as in any file system: readers share it, who changes the file has it
- *           alone. The VFS holds the directory's over ->create and ->unlink.
+ * Locks:    the inode's own, as in any file system: readers share it, a caller that changes the
+ *           file has it alone. The VFS holds the directory's over ->create and ->unlink.
  * Contexts: system calls alone; each may sleep. Nothing is mapped, so that no copy to user space
  *           can need a lock that is held.
  */
@@ -67,7 +67,7 @@ static const struct file_operations skeleton_file_operations = {
 	.fsync = noop_fsync,
 };
 
-/* What is cut off must not come back when the file grows. The VFS holds the inode's lock. */
+/* Bytes that are cut off must not come back when the file grows. The VFS holds the lock. */
 static int skeleton_setattr(IDMAP_PARAMETER struct dentry *dentry, struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What this module uses of newer kernels, for older ones. */
+/* For older kernels: functions and types of newer ones that this module uses. */
 #ifndef SKELETON_COMPAT_H
 #define SKELETON_COMPAT_H
 

@@ -160,7 +160,7 @@ static struct miscdevice skeleton_device = {
 	.mode = 0400,	/* TODO: who may use it */
 };
 
-/* What fails undoes what was done before it, in the opposite order. */
+/* A step that fails undoes the steps before it, in the opposite order. */
 static int __init skeleton_init(void)
 {
 	int err = -ENOMEM;
