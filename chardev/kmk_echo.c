@@ -548,31 +548,32 @@ static void echo_side_wake(struct echo_queue *queue, struct echo_side *side)
 		side->news = echo_side_ready(queue, side);
 }
 
-static void echo_side_tell(struct echo_side *side, __poll_t events, int band)
+/* The events that echo_tell() has to tell pollers of. */
+static __poll_t echo_news(struct echo_queue *queue)
+	__must_hold(&queue->dev.lock)
 {
-	wake_up_interruptible_poll(&side->pollers, events);
-	kill_fasync(&side->async, SIGIO, band);
-}
+	__poll_t events = 0;
 
-static void echo_queue_lock(struct echo_queue *queue)
-	__acquires(&queue->dev.lock)
-{
-	spin_lock(&queue->dev.lock);
-}
-
-/* Users choose how many pollers there are: no caller spins for the lock while they are told. */
-static void echo_queue_unlock(struct echo_queue *queue)
-	__releases(&queue->dev.lock)
-{
-	bool in = queue->readers.news, out = queue->writers.news;
-
+	if (queue->readers.news)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (queue->writers.news)
+		events |= EPOLLOUT | EPOLLWRNORM;
 	queue->readers.news = false;
 	queue->writers.news = false;
-	spin_unlock(&queue->dev.lock);
-	if (in)
-		echo_side_tell(&queue->readers, EPOLLIN | EPOLLRDNORM, POLL_IN);
-	if (out)
-		echo_side_tell(&queue->writers, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	return events;
+}
+
+/* Users choose how many pollers there are: no caller holds the lock while they are told. */
+static void echo_tell(struct echo_queue *queue, __poll_t events)
+{
+	if (events & EPOLLIN) {
+		wake_up_interruptible_poll(&queue->readers.pollers, EPOLLIN | EPOLLRDNORM);
+		kill_fasync(&queue->readers.async, SIGIO, POLL_IN);
+	}
+	if (events & EPOLLOUT) {
+		wake_up_interruptible_poll(&queue->writers.pollers, EPOLLOUT | EPOLLWRNORM);
+		kill_fasync(&queue->writers.async, SIGIO, POLL_OUT);
+	}
 }
 
 /*
@@ -584,8 +585,9 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 {
 	struct echo_turn turn = { .task = current, .wanted = wanted };
 	ssize_t ret = 0;
+	__poll_t events;
 
-	echo_queue_lock(queue);
+	spin_lock(&queue->dev.lock);
 	if (side->busy || (wanted && !list_empty(&side->line)) ||
 	    echo_available(queue, side) < wanted) {
 		if (wanted)
@@ -614,7 +616,9 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 		side->busy = true;
 		ret = echo_available(queue, side);
 	}
-	echo_queue_unlock(queue);
+	events = echo_news(queue);
+	spin_unlock(&queue->dev.lock);
+	echo_tell(queue, events);
 	return ret;
 }
 
@@ -641,15 +645,18 @@ static void echo_queue_remove(struct echo_queue *queue, size_t n)
 static int echo_queue_clear(struct echo_device *dev, bool nowait)
 {
 	struct echo_queue *queue = echo_to_queue(dev);
+	__poll_t events;
 	ssize_t ret;
 
 	ret = echo_turn_begin(queue, &queue->readers, 0, nowait);
 	if (ret < 0)
 		return ret;
-	echo_queue_lock(queue);
+	spin_lock(&queue->dev.lock);
 	echo_queue_remove(queue, dev->length);
 	echo_turn_end(queue, &queue->readers);
-	echo_queue_unlock(queue);
+	events = echo_news(queue);
+	spin_unlock(&queue->dev.lock);
+	echo_tell(queue, events);
 	return 0;
 }
 
@@ -687,6 +694,7 @@ static ssize_t echo_queue_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct echo_queue *queue = echo_to_queue(iocb->ki_filp->private_data);
 	size_t copied, length;
+	__poll_t events;
 	ssize_t ret;
 
 	if (!iov_iter_count(to))
@@ -696,12 +704,14 @@ static ssize_t echo_queue_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return ret;
 	copied = echo_copy(queue, queue->head, min_t(size_t, iov_iter_count(to), ret), to);
 
-	echo_queue_lock(queue);
+	spin_lock(&queue->dev.lock);
 	echo_queue_remove(queue, copied);
 	queue->dev.bytes_read += copied;
 	length = queue->dev.length;
 	echo_turn_end(queue, &queue->readers);
-	echo_queue_unlock(queue);
+	events = echo_news(queue);
+	spin_unlock(&queue->dev.lock);
+	echo_tell(queue, events);
 	if (!copied)
 		return -EFAULT;
 	trace_kmk_echo_read(true, copied, length);
@@ -713,6 +723,7 @@ static ssize_t echo_queue_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct echo_queue *queue = echo_to_queue(iocb->ki_filp->private_data);
 	size_t left = iov_iter_count(from), done = 0, n, copied, length;
 	size_t wanted = left <= echo_piece() ? left : 1;
+	__poll_t events;
 	ssize_t ret;
 
 	if (!left)
@@ -729,14 +740,16 @@ static ssize_t echo_queue_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		}
 		queue->tail = (queue->tail + copied) % capacity;
 
-		echo_queue_lock(queue);
+		spin_lock(&queue->dev.lock);
 		queue->dev.length += copied;
 		queue->dev.bytes_written += copied;
 		length = queue->dev.length;
 		if (copied)
 			echo_side_wake(queue, &queue->readers);
 		echo_turn_end(queue, &queue->writers);
-		echo_queue_unlock(queue);
+		events = echo_news(queue);
+		spin_unlock(&queue->dev.lock);
+		echo_tell(queue, events);
 		if (copied)
 			trace_kmk_echo_write(true, copied, length);
 		done += copied;
