@@ -616,22 +616,54 @@ END_TEST
 
 /* Large writes */
 
+/* What the kernel traces of @events while one write of @byte is made. */
+static char *trace_of_write(const char *events, off_t at, char byte, size_t n)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACEFS "/events/%s/enable", events);
+	ck_ok(close(ck_ok(open(TRACEFS "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC))));
+	ck_assert_int_eq(spew(path, "1"), 0);
+	put(fd, at, byte, n);
+	ck_assert_int_eq(spew(path, "0"), 0);
+	return slurp(TRACEFS "/trace");
+}
+
 /* The folios that one write of @byte makes. */
 static int folios_written(off_t at, char byte, size_t n)
 {
-	char *text, *line;
+	char *text = trace_of_write("kmk_ramfs", at, byte, n), *line;
 	int folios = 0;
 
-	ck_ok(close(ck_ok(open(TRACEFS "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC))));
-	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "1"), 0);
-	put(fd, at, byte, n);
-	ck_assert_int_eq(spew(TRACEFS "/events/kmk_ramfs/enable", "0"), 0);
-	text = slurp(TRACEFS "/trace");
 	for (line = text; (line = strstr(line, "cramfs_insert: ")); line++)
 		folios++;
 	free(text);
 	return folios;
 }
+
+/* No memory is reclaimed or compacted for what a write can do without. */
+START_TEST(large_write_waits_for_nothing)
+{
+	char *text = trace_of_write("kmem/mm_page_alloc", 0, 'w', 4 * MIB), *line, *event;
+	int order, large = 0;
+	char me[16];
+
+	snprintf(me, sizeof(me), "-%d ", getpid());
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		event = strstr(line, " order=");
+		/* those of slabs are smaller */
+		if (!event || sscanf(event, " order=%d", &order) != 1 || order <= 3 ||
+		    !strstr(line, me))
+			continue;
+		large++;
+		/* GFP_USER and others that allow it, or the bits by themselves */
+		if (strstr(event, "gfp_flags=GFP_") || strstr(event, "RECLAIM"))
+			ck_abort_msg("%s", line);
+	}
+	free(text);
+	ck_assert_int_gt(large, 0);
+}
+END_TEST
 
 /*
  * The cgroup has room for 1.25 MiB. The write asks for a folio of 2 MiB, and ends at the
@@ -1126,10 +1158,14 @@ int main(void)
 		tcase_add_test(tc, large_write_in_cgroup);
 	else
 		skip_test("large_write_in_cgroup", "this kernel has no memory cgroups");
-	if (large_folios())
+	if (large_folios()) {
 		tcase_add_loop_test(tc, large_write_around_page, 0, 2);
-	else
+		tcase_add_test(tc, large_write_waits_for_nothing);
+	} else {
 		skip_test("large_write_around_page", "this kernel's files have no large folios");
+		skip_test("large_write_waits_for_nothing",
+			  "this kernel's files have no large folios");
+	}
 	if (can_poison())
 		tcase_add_test(tc, poisoned);
 	else
