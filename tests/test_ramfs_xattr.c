@@ -6,7 +6,9 @@
 #include <endian.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/fanotify.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -596,6 +598,48 @@ START_TEST(handle_of_another_mount)
 }
 END_TEST
 
+#define WATCH (FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_NONBLOCK)
+
+static bool has_fanotify(void)
+{
+	int fd = fanotify_init(WATCH, O_RDONLY);
+
+	if (fd < 0)
+		return errno != ENOSYS;
+	close(fd);
+	return true;
+}
+
+/* A watcher of the whole file system is told which file changed, by its handle. */
+START_TEST(watched_by_handle)
+{
+	union {
+		char bytes[512];
+		struct fanotify_event_metadata meta;
+	} event;
+	struct fanotify_event_info_fid *fid = (void *)(event.bytes + sizeof(event.meta));
+	struct file_handle *reported = (void *)fid->handle;
+	struct statfs st;
+	struct handle f;
+	int fd;
+
+	fd = ck_ok(fanotify_init(WATCH, O_RDONLY));
+	ck_ok(fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY, AT_FDCWD, MNT));
+	ck_assert_int_eq(spew(F, "watched"), 0);
+	ck_assert_int_gt(read(fd, event.bytes, sizeof(event)), (ssize_t)sizeof(event.meta));
+	ck_assert_uint_eq(event.meta.mask, FAN_MODIFY);
+	ck_assert_int_eq(event.meta.fd, FAN_NOFD);
+	ck_assert_uint_eq(fid->hdr.info_type, FAN_EVENT_INFO_TYPE_FID);
+	ck_ok(handle_of(F, &f));
+	ck_assert_uint_eq(reported->handle_bytes, f.fh.handle_bytes);
+	ck_assert_int_eq(reported->handle_type, f.fh.handle_type);
+	ck_assert_mem_eq(reported->f_handle, f.fh.f_handle, f.fh.handle_bytes);
+	ck_ok(statfs(MNT, &st));
+	ck_assert_mem_eq(&fid->fsid, &st.f_fsid, sizeof(st.f_fsid));
+	close(fd);
+}
+END_TEST
+
 /*
  * As a server of NFS reads a directory: for each reply it opens the directory by its
  * handle, goes to the place where the last one ended, and closes it again.
@@ -1020,6 +1064,10 @@ int main(int argc, char **argv)
 		skip_test("acl_charged", "this kernel has no memory cgroups");
 	tcase_add_test(tc, file_handles);
 	tcase_add_test(tc, handle_of_another_mount);
+	if (has_fanotify())
+		tcase_add_test(tc, watched_by_handle);
+	else
+		skip_test("watched_by_handle", "this kernel has no fanotify");
 	tcase_add_test(tc, readdir_by_handle);
 	tcase_add_test(tc, handles_under_load);
 	tcase_add_test(tc, user_namespace);
