@@ -114,15 +114,17 @@ static void cramfs_add_entry(struct inode *inode, struct dentry *dentry)
 	__must_hold(&inode->i_rwsem)
 {
 	struct cramfs_dir *dir = &CRAMFS_I(inode)->dir;
+	unsigned long offset = dir->last + 1;
+	struct cramfs_chunk *chunk = dir->tail;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
-	/* open() reads without the lock */
-	WRITE_ONCE(dir->last, dir->last + 1);
-	dentry->d_time = dir->last;
-	dentry->d_fsdata = dir->tail;
-	*cramfs_slot(dir->tail, dir->last) = dentry;
-	dir->tail->used++;
+	dentry->d_time = offset;
+	dentry->d_fsdata = chunk;
+	*cramfs_slot(chunk, offset) = dentry;
+	chunk->used++;
 	dir->entries++;
+	/* open() reads without the lock */
+	WRITE_ONCE(dir->last, offset);
 }
 
 static void cramfs_remove_entry(struct inode *inode, struct dentry *dentry)

@@ -237,15 +237,20 @@ static bool cramfs_charge_reserved(struct inode *inode, pgoff_t index, long page
 }
 
 /*
- * A fault or a read by the kernel takes what is free first: a reservation may be for more. It
- * looks again at last: a reservation may have ended in between.
+ * When nothing is free, a fault or a read by the kernel takes of what is reserved; and looks
+ * again at last: a reservation may have ended in between. Not inline, for it is rare.
  */
+static noinline bool cramfs_charge_scarce(struct inode *inode, pgoff_t index, long pages)
+{
+	return cramfs_charge_reserved(inode, index, pages) ||
+	       cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages);
+}
+
+/* What is free comes first: a reservation may be for more. */
 static bool cramfs_charge_any(struct inode *inode, pgoff_t index, long pages)
 {
-	struct cramfs_limit *limit = &CRAMFS_SB(inode->i_sb)->pages;
-
-	return cramfs_charge(limit, pages) || cramfs_charge_reserved(inode, index, pages) ||
-	       cramfs_charge(limit, pages);
+	return cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages) ||
+	       cramfs_charge_scarce(inode, index, pages);
 }
 
 /*
@@ -1401,14 +1406,15 @@ static const struct file_operations cramfs_file_operations = {
 /* A new regular file, which is empty. */
 void cramfs_init_file(struct inode *inode)
 {
+	struct address_space *mapping = inode->i_mapping;
 	struct cramfs_inode *ci = CRAMFS_I(inode);
 
 	inode->i_fop = &cramfs_file_operations;
-	inode->i_mapping->a_ops = &cramfs_aops;
-	mapping_set_unevictable(inode->i_mapping);
+	mapping->a_ops = &cramfs_aops;
+	mapping_set_unevictable(mapping);
 	/* a large folio is copied in one piece, so it has to be mapped as one */
 	if (CRAMFS_SB(inode->i_sb)->large_folios && !IS_ENABLED(CONFIG_HIGHMEM))
-		mapping_set_large_folios(inode->i_mapping);
+		mapping_set_large_folios(mapping);
 	/* it is new, without setuid bit and capabilities: writes need not look for them yet */
 	inode_has_no_xattr(inode);
 	atomic64_set(&ci->eof, 0);
