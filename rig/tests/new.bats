@@ -75,6 +75,32 @@ new() {
 	done
 }
 
+@test "--from: a whole module under the new name, with what it includes, builds as a template does" {
+	mapfile -t directories < <(sed -n 's,^obj-m += \(.*\)/$,\1,p' "$rig/../Kbuild")
+	[ ${#directories[@]} -gt 0 ]
+	for directory in "${directories[@]}"; do
+		new other_thing --from "$directory"
+		find "$tree" -name '*.[ch]' -exec cat {} + > "$BATS_TEST_TMPDIR/sources"
+		[ "$(wc -l < "$BATS_TEST_TMPDIR/sources")" -ge "$(cat "$rig/../$directory"/*.[ch] | wc -l)" ]
+		grep 'MODULE_AUTHOR("Ada Example <ada@example.org>")' "$BATS_TEST_TMPDIR/sources"
+		run ! grep -riE 'skeleton|kmk|kmodkit/|kmodkit_|\{\{[a-z]+\}\}' "$tree"
+		run ! grep -i kmodkit "$BATS_TEST_TMPDIR/sources"
+		mandoc -T lint -W warning "$tree"/man/other_thing.?
+		for kernel in 5.10 7.3; do
+			echo "$directory on $kernel"
+			run build "$kernel"
+			echo "$output"
+			[ "${lines[-1]}" = ok ]
+			run ! grep 'warning:' "$work/out/log"
+		done
+	done
+	(cd "$tree" && make deb)
+	dpkg-deb -c "$BATS_TEST_TMPDIR"/other-thing-dkms_0.1.0_all.deb | grep usr/src/other_thing-0.1.0/include/support/probe
+	run -2 "$rig/kmodkit" new thing --from tests --dir "$BATS_TEST_TMPDIR/none"
+	[[ $output == *"wants a module's directory"* ]]
+	[ ! -e "$BATS_TEST_TMPDIR/none" ]
+}
+
 @test "packages: Debian's, of which lintian has nothing to say, an RPM, and what makepkg would pack" {
 	for template in "${templates[@]}"; do
 		new other_thing --template "$template"
