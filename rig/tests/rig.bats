@@ -58,6 +58,18 @@ dkms_conf() {
 	/usr/bin/python3 "$BATS_TEST_DIRNAME/unit.py"
 }
 
+@test "a number that the exerciser hands to a call is not taken for an address that the kernel gave away" {
+	cd "$BATS_TEST_TMPDIR"
+	make -s -C "$rig/exercise" OUT="$PWD"
+	touch file
+	printf '#0x541b\n%.0s' {1..500} > hints	# FIONREAD
+	for seed in 1 2 3; do
+		run -0 ./exercise -s "$seed" -t 3 -i hints file file
+		[[ $output == *@did* ]]
+		[[ $output != *@found* ]]
+	done
+}
+
 @test "foreign code is an ordinary user without a capability" {
 	run -0 caged sh -c 'id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status'
 	[[ ${lines[0]} != 0 || $(id -u) -ne 0 ]]
