@@ -1071,7 +1071,7 @@ START_TEST(io_uring_task_ends)
 	struct ring ring;
 	pid_t pid;
 
-	if (!sleeps_are_cancelled)	/* the end waits for the sleep */
+	if (!sleeps_are_cancelled)	/* the module stays for the sleep */
 		data[0].parameter1 = 500;
 	load();
 	pid = spawn();
@@ -1170,6 +1170,101 @@ START_TEST(io_uring_cancelled)
 	else
 		ck_assert_int_ge(took, 9999);
 	ck_assert_int_eq(sleep.result, sleeps_are_cancelled ? UNTOUCHED : 0);
+}
+END_TEST
+
+/*
+ * Let a child submit a sleep to a ring that is this process's, too, and end, or execute a
+ * program; return the sleep's result, when it is there.
+ */
+static int result_without_its_task(struct custom_syscall_data *sleep, bool exec)
+{
+	struct io_uring_cqe cqe;
+	struct ring ring;
+	pid_t pid;
+
+	load();
+	ring_open(&ring);
+	pid = spawn();
+	if (!pid) {
+		ring_command(&ring, CUSTOM_SYSCALL, sleep, 0, 1);
+		ring_submit(&ring, 1, 0);
+		if (exec)
+			execl("/bin/busybox", "true", NULL);
+		_exit(exec);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	wait_until(ring_next(&ring, &cqe));
+	ck_assert_uint_eq(cqe.user_data, 1);
+	ring_close(&ring);
+	unload();
+	return cqe.res;
+}
+
+START_TEST(io_uring_cancelled_at_exec)
+{
+	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 10000, 0);
+	int64_t before = clock_ms(CLOCK_MONOTONIC);
+
+	ck_assert_int_eq(result_without_its_task(&sleep, true), -ECANCELED);
+	ck_assert_int_lt(clock_ms(CLOCK_MONOTONIC) - before, 9000);
+}
+END_TEST
+
+/* The kernel cancels with the ring, which is there still; but nobody can have the result. */
+START_TEST(io_uring_task_ends_before_its_ring)
+{
+	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 1500, 0);
+
+	ck_assert_int_eq(result_without_its_task(&sleep, false), -ECANCELED);
+}
+END_TEST
+
+/*
+ * The kernel does not ask a driver when a program wants one command cancelled: it finds none,
+ * and the sleep goes on. Where a kernel learns to ask, the sleep has to end.
+ */
+START_TEST(io_uring_async_cancel)
+{
+	struct custom_syscall_data sleep = call_of(CUSTOM_SYSCALL_SLEEP, 3000, 0);
+	int64_t before = clock_ms(CLOCK_MONOTONIC), took;
+	struct io_uring_cqe slept, asked;
+	struct io_uring_sqe *sqe;
+	struct ring ring;
+
+	load();
+	ring_open(&ring);
+	ring_command(&ring, CUSTOM_SYSCALL, &sleep, 0, 1);
+	ring_submit(&ring, 1, 0);
+	sqe = ring_entry(&ring);
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->fd = -1;
+	sqe->addr = 1;
+	sqe->user_data = 2;
+	ring_submit(&ring, 1, 2);
+	took = clock_ms(CLOCK_MONOTONIC) - before;
+	ck_assert(ring_next(&ring, &asked));
+	ck_assert(ring_next(&ring, &slept));
+	if (asked.user_data == 1) {	/* the sleep may have ended before the answer */
+		struct io_uring_cqe first = asked;
+
+		asked = slept;
+		slept = first;
+	}
+	ck_assert_uint_eq(asked.user_data, 2);
+	ck_assert_uint_eq(slept.user_data, 1);
+	if (asked.res == -ENOENT) {
+		ck_assert_int_eq(slept.res, 0);
+		ck_assert_int_eq(sleep.result, 0);
+		ck_assert_int_ge(took, 2999);
+	} else {
+		ck_assert_int_eq(asked.res, 0);
+		ck_assert_int_eq(slept.res, -ECANCELED);
+		ck_assert_int_eq(sleep.result, UNTOUCHED);
+		ck_assert_int_lt(took, 2999);
+	}
+	ring_close(&ring);
+	unload();
 }
 END_TEST
 
@@ -1746,6 +1841,13 @@ int main(void)
 		tcase_add_test(tc, io_uring_task_ends);
 		tcase_add_test(tc, io_uring_links);
 		tcase_add_test(tc, io_uring_cancelled);
+		tcase_add_test(tc, io_uring_async_cancel);
+		tcase_add_test(tc, io_uring_task_ends_before_its_ring);
+		if (sleeps_are_cancelled)
+			tcase_add_test(tc, io_uring_cancelled_at_exec);
+		else
+			skip_test("io_uring_cancelled_at_exec",
+				  "a driver's commands can be cancelled from Linux 6.7 on");
 	} else {
 		skip_test("io_uring", "io_uring's URING_CMD came with Linux 6.1");
 	}
