@@ -28,30 +28,34 @@
 #define NO_SUSPEND 0x4000
 
 /* Each goes farther than the one before it. */
+enum { FREEZER, DEVICES, PLATFORM, CORE, LEVELS };
+
 static const char * const levels[] = {
-	"freezer",
-	"devices",
-	"platform",	/* interrupts are off that need not be on */
-	"core",		/* one processor is left; wanted: a suspend that is not to idle only */
+	[FREEZER] = "freezer",
+	[DEVICES] = "devices",
+	[PLATFORM] = "platform",	/* interrupts are off that need not be on */
+	[CORE] = "core",		/* one processor is left; for a suspend not just to idle */
 };
 
+/* The first level that this machine does not go to. */
 static int levels_here(void)
 {
 	if (!exists(POWER("pm_test")) || !file_has(POWER("state"), "mem"))
 		return 0;
 	if (file_has("/proc/version", "Linux version 7.")) {
 		fprintf(stderr, "# only freezer: behind the others 7.3's virtio console hangs\n");
-		return 1;
+		return DEVICES;
 	}
-	return exists(POWER("mem_sleep")) && file_has(POWER("mem_sleep"), "[deep]") ? 4 : 3;
+	return exists(POWER("mem_sleep")) && file_has(POWER("mem_sleep"), "[deep]") ? LEVELS : CORE;
 }
 
-static void suspend(const char *level)
+/* Stay there for so many seconds. */
+static void suspend_for(const char *seconds, const char *level)
 {
 	int err;
 
 	if (exists(DELAY))
-		spew(DELAY, "0");	/* seconds that it stays there */
+		spew(DELAY, seconds);
 	log_mark();
 	ck_assert_int_eq(spew(POWER("pm_test"), level), 0);
 	err = spew(POWER("state"), "mem");
@@ -59,6 +63,11 @@ static void suspend(const char *level)
 	ck_assert_msg(!err, "suspend as far as %s: %s", level, strerror(-err));
 	ck_assert_int_eq(log_count("PM: suspend entry"), 1);
 	ck_assert_int_eq(log_count("PM: suspend exit"), 1);
+}
+
+static void suspend(const char *level)
+{
+	suspend_for("0", level);
 }
 
 static const char * const modules[] = {
@@ -201,6 +210,62 @@ START_TEST(irq_events)
 }
 END_TEST
 
+struct times {
+	unsigned long long ns[2];
+};
+
+static const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME };
+
+static struct times times_now(void)
+{
+	struct times times;
+	struct timespec now;
+
+	for (int i = 0; i < 2; i++) {
+		ck_ok(clock_gettime(clocks[i], &now));
+		times.ns[i] = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	}
+	return times;
+}
+
+/*
+ * CLOCK_BOOTTIME counts the time of a suspend, CLOCK_MONOTONIC does not: until there was one,
+ * they are the same. An event keeps the times it came at, by both.
+ */
+START_TEST(irq_clocks)
+{
+	struct times before[2], after[2];
+	struct kmk_irq_event events[2];
+	int fd[2];
+
+	ck_assert_int_eq(module_load("kmk_irq", "irq=-1"), 0);
+	for (int i = 0; i < 2; i++) {
+		struct kmk_irq_clock choice = { .clock = clocks[i] };
+
+		fd[i] = ck_ok(open("/dev/irq_events", O_RDONLY));
+		ck_ok(ioctl(fd[i], IRQ_EVENTS_IOC_SET_CLOCK, &choice));
+	}
+	for (int i = 0; i < 2; i++) {
+		before[i] = times_now();
+		ck_assert_int_eq(spew(IRQ("trigger"), "1"), 0);
+		after[i] = times_now();
+		if (!i)
+			suspend_for("4", levels[CORE]);
+	}
+	ck_assert_uint_ge((before[1].ns[1] - before[1].ns[0]) - (after[0].ns[1] - after[0].ns[0]),
+			  1000000000);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(read(fd[i], events, sizeof(events)), sizeof(events));
+		for (int k = 0; k < 2; k++) {
+			ck_assert_uint_ge(events[k].timestamp_ns, before[k].ns[i]);
+			ck_assert_uint_le(events[k].timestamp_ns, after[k].ns[i]);
+		}
+		close(fd[i]);
+	}
+	unload("kmk_irq");
+}
+END_TEST
+
 /* A driver's line, one that stays on and one that does not. */
 START_TEST(shared_line)
 {
@@ -338,6 +403,10 @@ int main(void)
 		tcase_add_loop_test(tc, shared_line, 0, count);
 		tcase_add_loop_test(tc, sleeps, 0, count);
 		tcase_add_loop_test(tc, mempool, 0, count);
+		if (PC && count > CORE)
+			tcase_add_test(tc, irq_clocks);
+		else
+			skip_test("irq_clocks", "no suspend here is one that the clocks tell");
 	} else {
 		skip_test("suspend", "this kernel has no /sys/power/pm_test, or cannot suspend");
 	}
