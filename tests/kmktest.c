@@ -519,6 +519,12 @@ bool spinlocks_sleep(void)
 	return file_has("/proc/version", "PREEMPT_RT");
 }
 
+bool has_debug_shirq(void)
+{
+	return exists("/proc/config.gz") &&
+	       !system("zcat /proc/config.gz | grep -qx CONFIG_DEBUG_SHIRQ=y");
+}
+
 void make_cgroup(void)
 {
 	rmdir(CGROUP);		/* of a test that failed */

@@ -1572,13 +1572,6 @@ START_TEST(joins)
 }
 END_TEST
 
-/* It calls each handler of a shared line that goes, and complains that a nested line has none. */
-static bool has_debug_shirq(void)
-{
-	return exists("/proc/config.gz") &&
-	       !system("zcat /proc/config.gz | grep -qx CONFIG_DEBUG_SHIRQ=y");
-}
-
 START_TEST(handled_in_a_thread)
 {
 	struct kmk_irq_event events[4];

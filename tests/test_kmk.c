@@ -578,12 +578,36 @@ START_TEST(irq_watch_json)
 	text = kmk_ok("irq watch --events=2 --json");
 	ck_assert_int_eq(json_integer(text, "seq"), 1);
 	ck_assert_int_eq(json_integer(text, "data"), 5);
+	ck_assert_int_eq(json_integer(text, "flags"), 0);
 	ck_assert_int_eq(json_integer(text, "missed"), 0);
 	text = strchr(text, '\n') + 1;
 	ck_assert_int_eq(json_integer(text, "seq"), 2);
 	ck_assert_int_gt(json_integer(text, "timestamp_ns"), 0);
 	ck_assert_str_eq(strchr(text, '\n'), "\n");
 	unload("kmk_irq");
+}
+END_TEST
+
+#define LINE(name) "/sys/module/kmk_line/parameters/" name
+
+/* Events whose flags say that the line is handled in a thread; those above say no such thing. */
+START_TEST(irq_watch_shows_flags)
+{
+	const char *text;
+	char params[32];
+
+	load("kmk_line", "nested=1 flags=0x2080");	/* SHARED | ONESHOT */
+	ck_assert_int_eq(spew(LINE("ask"), "1"), 0);
+	snprintf(params, sizeof(params), "irq=%lld", slurp_number(LINE("line")));
+	load("kmk_irq", params);
+	ck_assert_int_eq(spew(LINE("raise"), "2"), 0);
+	text = kmk_ok("irq watch -n 2");
+	text = strstr(text, " data 0 threaded\n");
+	ck_assert_ptr_nonnull(text);
+	ck_assert_ptr_nonnull(strstr(text + 1, " data 0 threaded\n"));
+	ck_assert_int_eq(json_integer(kmk_ok("irq watch -j -n 1"), "flags"), 1);
+	unload("kmk_irq");
+	unload("kmk_line");
 }
 END_TEST
 
@@ -1096,6 +1120,10 @@ int main(void)
 		skip_test("irq_trigger_on_a_real_line", "line 1 of this machine cannot be shared");
 	tcase_add_test(irq, irq_watch_lines);
 	tcase_add_test(irq, irq_watch_json);
+	if (has_debug_shirq())
+		skip_test("irq_watch_shows_flags", "DEBUG_SHIRQ complains of any nested line");
+	else
+		tcase_add_test(irq, irq_watch_shows_flags);
 	tcase_add_test(irq, irq_watch_shows_each_event_as_it_comes);
 	tcase_add_test(irq, irq_watch_tells_what_it_missed);
 	tcase_add_test(irq, irq_watch_is_for_those_who_may);

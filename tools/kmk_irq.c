@@ -95,12 +95,15 @@ static void print_event(const struct seen *seen, bool json)
 		json_unsigned("irq", event->irq);
 		json_unsigned("cpu", event->cpu);
 		json_unsigned("data", event->data);
+		json_unsigned("flags", event->flags);
 		json_unsigned("missed", seen->missed);
 		json_end();
 		return;
 	}
 	printf("%6llu.%09llu seq %llu irq %u cpu %u data %llu", event->timestamp_ns / NS_PER_S,
 	       event->timestamp_ns % NS_PER_S, event->seq, event->irq, event->cpu, event->data);
+	if (event->flags & KMK_IRQ_EVENT_THREADED)
+		printf(" threaded");
 	if (seen->missed)
 		printf(" missed %" PRIu64, seen->missed);
 	putchar('\n');
