@@ -92,6 +92,7 @@ struct kmk_irq_slot {
 	u64 data;
 	u64 consumers;	/* open files that consumed it; 1 in an unused slot */
 	u32 cpu;
+	u32 consumers_before;	/* of the event that was here before */
 };
 
 /* The event with seq == count is the newest; the newest size events are kept. */
@@ -178,6 +179,7 @@ static void kmk_irq_push(u64 data)
 	slot->time[REAL] = ktime_to_ns(ktime_mono_to_any(now, TK_OFFS_REAL));
 	slot->time[BOOT] = ktime_to_ns(ktime_mono_to_any(now, TK_OFFS_BOOT));
 	slot->data = data;
+	slot->consumers_before = slot->consumers;
 	slot->consumers = 0;
 	slot->cpu = smp_processor_id();
 	__this_cpu_inc(cpu_count);
@@ -223,20 +225,25 @@ static u32 kmk_irq_take(struct kmk_irq_reader *reader, struct kmk_irq_event *eve
 
 /*
  * The @n events from @seq on could not be delivered: the next read of the open file
- * gets them, or misses them if another one went past them meanwhile.
+ * gets them, or misses them if another one went past them meanwhile. One that was
+ * overwritten since is dropped if no other open file consumed it; which ones did, is
+ * remembered until the ring has turned around once more.
  */
 static void kmk_irq_put_back(struct kmk_irq_reader *reader, u64 seq, u32 n)
 {
-	u64 end = seq + n;
+	u64 end = seq + n, gone;
 
 	raw_spin_lock_irq(&ring.lock);
+	gone = kmk_irq_gone();
 	if (reader->seen == end - 1)
 		reader->seen = seq - 1;
 	else
 		reader->missed += n;
 	for (; seq < end; seq++) {
-		if (seq > kmk_irq_gone())
+		if (seq > gone)
 			kmk_irq_slot(seq)->consumers--;
+		else if (seq + ring.size > gone)
+			ring.dropped += !--kmk_irq_slot(seq + ring.size)->consumers_before;
 		else
 			ring.dropped++;
 	}

@@ -442,6 +442,15 @@ void io_finish(struct io_call *c, ssize_t ret)
 	ck_assert_msg(c->ret == ret, "returned %zd (%s), not %zd", c->ret, strerror(c->err), ret);
 }
 
+bool has_userfaultfd(void)
+{
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (uffd >= 0)
+		close(uffd);
+	return uffd >= 0 || errno != ENOSYS;
+}
+
 char *stalling_page(int *uffd)
 {
 	struct uffdio_api api = { .api = UFFD_API };

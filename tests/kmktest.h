@@ -160,6 +160,8 @@ void io_start_and_block(struct io_call *c, bool is_write, int fd, void *buf, siz
 bool io_done(struct io_call *c);
 void io_finish(struct io_call *c, ssize_t ret);
 
+bool has_userfaultfd(void);
+
 /* A page whose first use takes as long as the test likes; uffd gets the userfaultfd of it. */
 char *stalling_page(int *uffd);
 void wait_for_fault(int uffd);

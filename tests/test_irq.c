@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -638,6 +639,43 @@ START_TEST(faults)
 	ck_assert_int_eq(read(fd, &event, RECORD), RECORD);
 	ck_assert_uint_eq(event.seq, 23);
 	close(fd);
+}
+END_TEST
+
+/*
+ * Two open files have the same events when these are overwritten, and one or both cannot be
+ * given them: only what neither got was dropped, and once.
+ */
+START_TEST(overwritten_then_fault)
+{
+	struct io_call calls[2];
+	char *pages[2];
+	int uffd[2], fd[2], i;
+
+	trigger("4");
+	for (i = 0; i < 2; i++) {
+		fd[i] = open_events(O_NONBLOCK);
+		pages[i] = stalling_page(&uffd[i]);
+		io_start(&calls[i], false, fd[i], pages[i], 4 * RECORD);
+		wait_for_fault(uffd[i]);
+	}
+	trigger("4");
+	ck_assert_int_eq(dropped(), 0);
+	for (i = 0; i < 2; i++) {
+		if (i < _i) {
+			end_stall(uffd[i], pages[i], 0);
+			io_finish(&calls[i], 4 * RECORD);
+			continue;
+		}
+		/* The reader, who is let go, finds no page. */
+		ck_ok(munmap(pages[i], 4096));
+		close(uffd[i]);
+		io_finish(&calls[i], -1);
+		ck_assert_int_eq(calls[i].err, EFAULT);
+	}
+	ck_assert_int_eq(dropped(), _i ? 0 : 4);
+	close(fd[0]);
+	close(fd[1]);
 }
 END_TEST
 
@@ -1669,6 +1707,10 @@ int main(void)
 	tcase_add_test(tc, gap_shows_misses);
 	tcase_add_test(tc, dropped_exactly);
 	tcase_add_test(tc, fault_then_overwritten);
+	if (has_userfaultfd())
+		tcase_add_loop_test(tc, overwritten_then_fault, 0, 2);
+	else
+		skip_test("overwritten_then_fault", "this kernel has no userfaultfd");
 	tcase_add_test(tc, progress);
 	suite_add_tcase(suite, tc);
 

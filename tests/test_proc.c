@@ -1712,15 +1712,6 @@ START_TEST(writer_does_not_pay)
 }
 END_TEST
 
-static bool has_userfaultfd(void)
-{
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (uffd >= 0)
-		close(uffd);
-	return uffd >= 0 || errno != ENOSYS;
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("proc");

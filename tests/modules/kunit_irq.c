@@ -111,6 +111,34 @@ static void ring_gives_many(struct kunit *test)
 	expect_next(test, &reader, 14);
 }
 
+/* Two have the same events, which are overwritten before either can be given them. */
+static void ring_drops_once(struct kunit *test)
+{
+	struct kmk_irq_reader one = {}, two = {};
+	struct kmk_irq_event events[SLOTS];
+
+	push(SLOTS);
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&one, events, SLOTS), (u32)SLOTS);
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&two, events, 2), 2U);
+	push(SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 0ULL);
+	kmk_irq_put_back(&one, 1, SLOTS);
+	/* 1 and 2 are with the other one. */
+	KUNIT_EXPECT_EQ(test, ring.dropped, SLOTS - 2ULL);
+	kmk_irq_put_back(&two, 2, 1);
+	KUNIT_EXPECT_EQ(test, ring.dropped, SLOTS - 1ULL);
+
+	/* When the ring has turned around twice, nobody knows whether the other one has them. */
+	one = (struct kmk_irq_reader){};
+	two = one;
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&one, events, SLOTS), (u32)SLOTS);
+	KUNIT_EXPECT_EQ(test, kmk_irq_take(&two, events, SLOTS), (u32)SLOTS);
+	push(2 * SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 2 * SLOTS - 1ULL);
+	kmk_irq_put_back(&one, SLOTS + 1, SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 3 * SLOTS - 1ULL);
+}
+
 static void ring_gives_back(struct kunit *test)
 {
 	struct kmk_irq_reader reader = {};
@@ -193,6 +221,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(ring_keeps_the_newest),
 	KUNIT_CASE(ring_counts_what_nobody_had),
 	KUNIT_CASE(ring_gives_many),
+	KUNIT_CASE(ring_drops_once),
 	KUNIT_CASE(ring_gives_back),
 	KUNIT_CASE(ring_counts_beyond_32_bits),
 	KUNIT_CASE(trigger_is_parsed),
