@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <liburing.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -1253,6 +1254,181 @@ START_TEST(map_can_be_pinned)
 }
 END_TEST
 
+#define DISK "/dev/ram0"
+
+static bool has_disk(void)
+{
+	return !system("modprobe brd rd_nr=1 rd_size=49152 2>/dev/null") && exists(DISK);
+}
+
+/* A disk reads into the mapping, and writes what is there, with no page cache in between. */
+START_TEST(map_has_direct_io)
+{
+	static char pattern[16 * PAGE], got[16 * PAGE];
+	char *map;
+	__u64 handle;
+	int fd, disk;
+
+	load("");
+	fd = open_node();
+	handle = alloc_ok(fd, 16 * PAGE);
+	map = map_block(fd, handle, 16 * PAGE);
+	disk = ck_ok(open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
+	fill_pattern(pattern, sizeof(pattern), 1);
+	memcpy(map, pattern, sizeof(pattern));
+	ck_assert_int_eq(pwrite(disk, map, 16 * PAGE, 0), 16 * PAGE);
+	/* Into a mapping that nothing was done to yet. */
+	ck_ok(munmap(map, 16 * PAGE));
+	ck_assert_int_eq(pwrite(fd, got, sizeof(got), handle), sizeof(got));
+	map = map_block(fd, handle, 16 * PAGE);
+	ck_assert_int_eq(pread(disk, map + PAGE, 15 * PAGE, PAGE), 15 * PAGE);
+	ck_assert_int_eq(pread(disk, map + 512, 1024, 512), 1024);
+	memset(pattern, 0, 512);
+	memset(pattern + 1536, 0, PAGE - 1536);
+	ck_assert_mem_eq(map, pattern, sizeof(pattern));
+	ck_assert_int_eq(pread(fd, got, sizeof(got), handle), sizeof(got));
+	ck_assert_mem_eq(got, pattern, sizeof(got));
+	ck_ok(free_handle(fd, handle));
+	ck_errno(pread(disk, map, PAGE, 0), EFAULT);
+	ck_errno(pwrite(disk, map, PAGE, 0), EFAULT);
+	ck_ok(munmap(map, 16 * PAGE));
+	close(disk);
+	close(fd);
+	unload();
+}
+END_TEST
+
+/* Blocks go while a disk reads into them: what comes then reaches no other block. */
+START_TEST(racing_free_and_direct_io)
+{
+	static const char zero[PAGE];
+	char *map, got[PAGE];
+	struct io_call call;
+	__u64 handle, other;
+	int fd, disk, i;
+
+	load("");
+	fd = open_node();
+	disk = ck_ok(open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
+	handle = alloc_ok(fd, MIB);
+	map = map_block(fd, handle, MIB);
+	memset(map, 'd', MIB);
+	ck_assert_int_eq(pwrite(disk, map, MIB, 0), MIB);
+	for (i = 0; i < 100; i++) {
+		io_start(&call, false, disk, map, MIB);
+		usleep(i * 50);	/* somewhere in the middle of it */
+		ck_ok(free_handle(fd, handle));
+		other = alloc_ok(fd, MIB);
+		wait_until(io_done(&call));
+		pthread_join(call.thread, NULL);
+		ck_assert_msg(call.ret < 0 ? call.err == EFAULT : call.ret % 512 == 0,
+			      "%zd (%s)", call.ret, strerror(call.err));
+		for (size_t at = 0; at < MIB; at += PAGE) {
+			ck_assert_int_eq(pread(fd, got, PAGE, other + at), PAGE);
+			ck_assert_mem_eq(got, zero, PAGE);
+		}
+		ck_ok(munmap(map, MIB));
+		ck_ok(lseek(disk, 0, SEEK_SET));
+		handle = other;
+		map = map_block(fd, handle, MIB);
+	}
+	ck_ok(munmap(map, MIB));
+	close(disk);
+	close(fd);
+	unload();
+}
+END_TEST
+
+/* Move @size bytes between a file and a registered buffer. */
+static void move_fixed(struct io_uring *ring, bool is_write, int file, char *buf, size_t size)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+
+	if (is_write)
+		io_uring_prep_write_fixed(sqe, file, buf, size, 0, 0);
+	else
+		io_uring_prep_read_fixed(sqe, file, buf, size, 0, 0);
+	ck_assert_int_eq(io_uring_submit_and_wait(ring, 1), 1);
+	ck_assert_int_eq(io_uring_peek_cqe(ring, &cqe), 0);
+	ck_assert_int_eq(cqe->res, size);
+	io_uring_cqe_seen(ring, cqe);
+}
+
+#define PINNED (4LL << 20)
+
+/*
+ * A pin that lasts, as for a device that may use the memory at any time: it is of the pages
+ * that the block has, and keeps these, and their charge, after the block is freed.
+ */
+START_TEST(map_pinned_for_long)
+{
+	static const char zero[PAGE];
+	char got[PAGE];
+	struct io_uring ring;
+	struct iovec io = { .iov_len = PINNED };
+	__u64 handle, other;
+	int fd, file, ret;
+	long long before;
+	char text[32];
+	int at;
+
+	load("");
+	make_cgroup();
+	snprintf(text, sizeof(text), "%d", getpid());
+	ck_assert_int_eq(spew(CGROUP "/cgroup.procs", text), 0);
+	fd = open_node();
+	ck_assert_int_eq(io_uring_queue_init(4, &ring, 0), 0);
+	before = charged();
+	handle = alloc_ok(fd, PINNED);
+	io.iov_base = map_block(fd, handle, PINNED);
+	memset(io.iov_base, 'p', PINNED);
+	ret = io_uring_register_buffers(&ring, &io, 1);
+	if (ret == -EOPNOTSUPP) {
+		fprintf(stderr, "# map_pinned_for_long: this kernel's io_uring pins no file\n");
+		goto exit;
+	}
+	ck_assert_int_eq(ret, 0);
+	file = ck_ok(memfd_create("kmktest", MFD_CLOEXEC));
+	ck_assert_int_eq(pwrite(file, "read", 4, 0), 4);
+	ck_ok(ftruncate(file, PAGE));
+	move_fixed(&ring, false, file, (char *)io.iov_base + PAGE, PAGE);
+	ck_assert_str_eq((char *)io.iov_base + PAGE, "read");
+	ck_assert_int_eq(pread(fd, got, PAGE, handle + PAGE), PAGE);
+	ck_assert_str_eq(got, "read");
+
+	ck_ok(free_handle(fd, handle));
+	ck_assert_uint_eq(stats_of(fd).bytes, 0);
+	ck_assert(bus(io.iov_base, false));
+	other = alloc_ok(fd, PINNED);
+	ck_assert_int_ge(charged() - before, 2 * PINNED);
+	ck_assert_int_eq(pwrite(file, "late", 4, 0), 4);
+	move_fixed(&ring, false, file, (char *)io.iov_base + PAGE, PAGE);
+	for (at = 0; at < PINNED; at += PAGE) {
+		ck_assert_int_eq(pread(fd, got, PAGE, other + at), PAGE);
+		ck_assert_mem_eq(got, zero, PAGE);
+	}
+	move_fixed(&ring, true, file, io.iov_base, 3 * PAGE);
+	ck_assert_int_eq(pread(file, got, 1, PAGE - 1), 1);
+	ck_assert_int_eq(got[0], 'p');
+	ck_assert_int_eq(pread(file, got, PAGE, PAGE), PAGE);
+	ck_assert_str_eq(got, "late");
+	ck_assert_int_eq(pread(file, got, PAGE, 2 * PAGE), PAGE);
+	ck_assert_int_eq(got[0], 'p');
+	close(file);
+	ck_assert_int_eq(io_uring_unregister_buffers(&ring), 0);
+	/* an unregistered buffer may be let go of a moment later */
+	wait_until(charged() - before < 2 * PINNED);
+exit:
+	ck_ok(munmap(io.iov_base, PINNED));
+	io_uring_queue_exit(&ring);
+	close(fd);
+	unload();
+	ck_assert_int_eq(spew("/sys/fs/cgroup/cgroup.procs", text), 0);
+	wait_until(!rmdir(CGROUP));
+}
+END_TEST
+
 /* A freed block is gone, wherever it is mapped, and its memory can be had again. */
 START_TEST(map_of_a_freed_block)
 {
@@ -1786,6 +1962,11 @@ int main(void)
 	tcase_add_test(tc, nothing_beside_blocks);
 	tcase_add_test(tc, spliced);
 	tcase_add_test(tc, map_can_be_pinned);
+	tcase_add_test(tc, map_pinned_for_long);
+	if (has_disk())
+		tcase_add_test(tc, map_has_direct_io);
+	else
+		skip_test("map_has_direct_io", "no RAM disk here");
 	tcase_add_test(tc, map_of_a_freed_block);
 	if (can_poison())
 		tcase_add_test(tc, poisoned);
@@ -1798,6 +1979,10 @@ int main(void)
 	tcase_add_test(tc, racing_frees);
 	tcase_add_test(tc, racing_everything);
 	tcase_add_test(tc, racing_free_and_fault);
+	if (has_disk())
+		tcase_add_test(tc, racing_free_and_direct_io);
+	else
+		skip_test("racing_free_and_direct_io", "no RAM disk here");
 	tcase_add_test(tc, contested_arguments);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
