@@ -11,6 +11,7 @@
 #include <liburing.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 
 struct old_echo_stats {
 	uint64_t open_count, open_total, bytes_written, bytes_read, length, capacity;
@@ -65,10 +66,10 @@ struct old_mempool_stats {
 static void clean(void)
 {
 	static const char * const modules[] = {
-		"kmk_echo", "kmk_irq", "kmk_syscall", "kmk_mempool",
+		"kmk_echo", "kmk_proc", "kmk_irq", "kmk_syscall", "kmk_mempool",
 	};
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		module_unload(modules[i]);
 }
 
@@ -97,6 +98,61 @@ START_TEST(echo)
 	ck_assert_uint_eq(stats->length, 0);
 	close(fd);
 	ck_assert_int_eq(module_unload("kmk_echo"), 0);
+}
+END_TEST
+
+/* It moved bytes into the queue and out of it by splice() and sendfile(), which lost some. */
+START_TEST(fifo_splice)
+{
+	int fd, file, p[2];
+	off_t at = 0;
+
+	ck_assert_int_eq(module_load("kmk_echo", ""), 0);
+	fd = ck_ok(open("/dev/echo_fifo", O_RDWR));
+	file = ck_ok(memfd_create("file", 0));
+	ck_ok(pipe(p));
+	ck_assert_int_eq(write(fd, "queue", 5), 5);
+	ck_assert_int_eq(write(file, "file", 4), 4);
+	ck_assert_int_eq(write(p[1], "pipe", 4), 4);
+	ck_errno(splice(fd, NULL, p[1], NULL, 5, 0), EINVAL);
+	ck_errno(splice(p[0], NULL, fd, NULL, 4, 0), EINVAL);
+	ck_errno(sendfile(file, fd, NULL, 5), EINVAL);
+	ck_errno(sendfile(fd, file, &at, 4), EINVAL);
+	ck_assert_int_eq(slurp_number("/sys/class/misc/echo_fifo/length"), 5);
+	close(p[0]);
+	close(p[1]);
+	close(file);
+	close(fd);
+	ck_assert_int_eq(module_unload("kmk_echo"), 0);
+}
+END_TEST
+
+/* A write ended its line, the end was the end, U+2028 stayed as it was, any root might write. */
+START_TEST(proc)
+{
+	char text[64];
+	int fd;
+	pid_t pid;
+
+	ck_assert_int_eq(module_load("kmk_proc", "greeting="), 0);
+	fd = ck_ok(open("/proc/rust_proc", O_RDWR));
+	ck_assert_int_eq(write(fd, "first", 5), 5);
+	ck_assert_int_eq(read(fd, text, sizeof(text)), 0);
+	ck_assert_int_eq(write(fd, " and second\n", 12), 12);
+	ck_assert_int_eq(read(fd, text, sizeof(text)), 17);
+	ck_assert_mem_eq(text, "first and second\n", 17);
+	ck_assert_int_eq(write(fd, "a\u2028b", 5), 5);
+	/* An open file kept nobody from unloading. */
+	ck_assert_int_eq(module_unload("kmk_proc"), -EWOULDBLOCK);
+	close(fd);
+	ck_assert(file_has("/proc/rust_proc", "first and second\na\\xe2\\x80\\xa8b\n"));
+	pid = spawn();
+	if (!pid) {
+		enter_user_namespace();
+		_exit(spew("/proc/rust_proc", "third\n") != -EPERM);
+	}
+	ck_assert_int_eq(reap(pid), 0);
+	ck_assert_int_eq(module_unload("kmk_proc"), 0);
 }
 END_TEST
 
@@ -250,6 +306,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, clean, NULL);
 	tcase_add_loop_test(tc, echo, 0, 2);
+	tcase_add_test(tc, fifo_splice);
+	tcase_add_test(tc, proc);
 	tcase_add_test(tc, irq_events);
 	tcase_add_loop_test(tc, syscall_ext, 0, kernel_has_uring_cmd() ? 2 : 1);
 	tcase_add_test(tc, mempool);
