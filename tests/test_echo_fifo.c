@@ -1091,24 +1091,34 @@ START_TEST(no_splice)
 }
 END_TEST
 
-static const char *const cats[] = { "/bin/cat", "/tests/cat" };	/* busybox's, GNU's */
+static const struct {
+	const char *path, *missing;
+} cats[] = {
+	{ "/bin/cat", "no busybox with cat and head here" },
+	{ "/tests/cat", "no cat of GNU's that runs here" },	/* not of this architecture */
+};
+
+static bool runs(const char *path)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "%s --help > /dev/null 2>&1", path);
+	return !system(command);
+}
 
 /* Each byte passes cat when it comes, and head goes when it has its six. */
 START_TEST(cat_in_a_pipeline)
 {
-	char command[128];
 	pid_t cat, head;
 	int p[2], out[2];
+	char text[128];
 
-	snprintf(command, sizeof(command), "%s --help > /dev/null 2>&1", cats[_i]);
-	if (system(command))			/* not of this architecture */
-		return;
 	ck_ok(pipe2(p, O_CLOEXEC));
 	ck_ok(pipe2(out, O_CLOEXEC));
 	cat = spawn();
 	if (!cat) {
 		dup2(p[1], 1);
-		execl(cats[_i], "cat", DEV, NULL);
+		execl(cats[_i].path, "cat", DEV, NULL);
 		_exit(127);
 	}
 	head = spawn();
@@ -1125,8 +1135,8 @@ START_TEST(cat_in_a_pipeline)
 	wait_asleep(head);
 	ck_assert_int_eq(write(fd, "abcdef", 6), 6);
 	ck_assert_int_eq(reap(head), 0);
-	ck_assert_int_eq(read(out[0], command, sizeof(command)), 6);
-	ck_assert_mem_eq(command, "abcdef", 6);
+	ck_assert_int_eq(read(out[0], text, sizeof(text)), 6);
+	ck_assert_mem_eq(text, "abcdef", 6);
 	/* the next byte ends cat, as with any pipeline */
 	wait_asleep(cat);
 	ck_assert_int_eq(write(fd, "g", 1), 1);
@@ -1364,7 +1374,12 @@ int main(void)
 	tcase_add_test(queue, stalled_reader_and_writer);
 	tcase_add_test(queue, stalled_and_killed);
 	tcase_add_test(queue, no_splice);
-	tcase_add_loop_test(queue, cat_in_a_pipeline, 0, 2);
+	for (int i = 0; i < 2; i++) {
+		if (runs(cats[i].path) && runs("/bin/head"))
+			tcase_add_loop_test(queue, cat_in_a_pipeline, i, i + 1);
+		else
+			skip_test("cat_in_a_pipeline", cats[i].missing);
+	}
 	tcase_add_test(queue, io_uring);
 	tcase_add_test(queue, records_stay_whole);
 	tcase_add_test(queue, every_byte_once);
