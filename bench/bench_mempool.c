@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The rounds that kmk_mempool_bench measures in the kernel, where FILE is one of its debugfs
- * files; or "touch", which is measured here: the first store to each page of a mapping.
+ * files; or "touch", which is measured here: the first store to each page of a mapping, of pages
+ * that are there, and with their allocation.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -37,6 +38,13 @@ static void prepare_memfd(unsigned long pages)
 	map_file(file, pages, 0);
 }
 
+/* With its pages, as a block has them from the beginning. */
+static void prepare_whole_memfd(unsigned long pages)
+{
+	prepare_memfd(pages);
+	must(fallocate(fd, 0, 0, pages * PAGE));
+}
+
 static void prepare_block(unsigned long pages)
 {
 	int file = must(open("/dev/mempool", O_RDWR | O_CLOEXEC));
@@ -52,7 +60,7 @@ static void touch(unsigned long pages)
 		map[i * PAGE] = 1;
 }
 
-/* The same with the block's allocation, as a memfd's pages are allocated by the touch. */
+/* The same with the pages' allocation, which the touch of a memfd does. */
 static void alloc_and_touch(unsigned long pages)
 {
 	prepare_block(pages);
@@ -68,7 +76,7 @@ static void memfd_and_touch(unsigned long pages)
 static void compare_touches(void)
 {
 	static const struct bench_side touches[] = {
-		{ "memfd", touch, prepare_memfd },
+		{ "memfd", touch, prepare_whole_memfd },
 		{ "mempool", touch, prepare_block },
 	};
 	static const struct bench_side whole[] = {
