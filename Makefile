@@ -59,7 +59,7 @@ JOBS ?= $(shell nproc)
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb setup-rpm tools install-tools uninstall-tools install-rig uninstall-rig tests demo shell check check-kernels \
 	check-arches check-debug check-fast check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
-	bench bench-programs dkms dkms-source dkms-uninstall deb rpm
+	bench bench-programs dkms dkms-source dkms-uninstall deb rpm docs
 
 all: modules
 
@@ -75,6 +75,7 @@ help:
 	@echo '  make deb           build the Debian packages kmodkit-dkms, kmodkit-utils and kmodkit-rig, into build/deb'
 	@echo '  make rpm           build the first two for RHEL and its kin, into build/rpm'
 	@echo '  make modules-for   build them for machines without a compiler, into build/fleet (KERNELS="name ...")'
+	@echo '  make docs          build the guide, from a C program to a kernel module, into build/docs'
 	@echo '  make clean         remove what was built'
 	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
 	@echo '  make demo          all seven modules at work'
@@ -222,6 +223,11 @@ rpm: setup-rpm
 		--define 'debug_package %{nil}' --define '__brp_compress bash /usr/lib/rpm/brp-compress' rpm/kmodkit.spec
 	rpmlint --strict --config rpm/rpmlint.toml build/rpm
 	cd build/rpm && find . -name '*.rpm'
+
+docs:
+	@tests/setup docs
+	@sphinx-build -q -E -W --keep-going -d build/doctrees docs/guide build/docs
+	@echo 'kmodkit: the guide is build/docs/index.html'
 
 # --- the virtual machine ---------------------------------------------------
 
