@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+# The guide: it builds, what it quotes is in the sources, and its commands print what it says.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	top=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	guide=$top/docs/guide
+	chapters=("$guide"/*.md)
+	cd "$BATS_TEST_TMPDIR" || exit
+}
+
+# The commands of that prompt, as a script.
+commands() {
+	"$guide/console.py" --prompt "$1" "${chapters[@]}" > commands
+	chmod +x commands
+}
+
+# Whether they printed what the text says.
+compare() {
+	"$guide/console.py" --prompt "$1" --compare transcript "${@:2}"
+}
+
+@test "make docs builds each chapter, with its code and its drawing, without a warning" {
+	run make -s -C "$top" docs
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output != *WARNING* ]]
+	for chapter in "${chapters[@]}"; do
+		[ -s "$top/build/docs/$(basename "$chapter" .md).html" ]
+	done
+	grep 'copy_from_iter' "$top/build/docs/device.html"
+	compgen -G "$top/build/docs/_images/graphviz-*.svg"
+}
+
+@test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
+	cp -r "$top"/{docs,include,minimal,chardev,procfs} .
+	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
+	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
+	run ! sphinx-build -q -E -W --keep-going docs/guide out
+	echo "$output"
+	[[ $output == *'chardev/kmk_echo.c does not define echo_publish'* ]]
+	[[ $output == *"docs/safety.md has no row 'Cleanup on every path'"* ]]
+	sed -i 's/echo_show(/echo_publish(/' chardev/kmk_echo.c
+	run ! sphinx-build -q -E -W docs/guide out
+	[[ $output == *'chardev/kmk_echo.c does not define echo_text'* ]]
+}
+
+@test "each function of ours that the text names is in the sources" {
+	# shellcheck disable=SC2016 # the marks of code in Markdown
+	mapfile -t names < <(grep -ohE '`(echo|minimal|kmk_[a-z]+)_[a-z_]+\(\)`' "${chapters[@]}" | tr -d '`()' | sort -u)
+	[ ${#names[@]} -gt 5 ]
+	for name in "${names[@]}"; do
+		echo "$name"
+		grep -rqw "$name" "$top"/{minimal,chardev,procfs}
+	done
+}
+
+@test "output that is not as in the text is shown, with its place" {
+	# shellcheck disable=SC2016 # a fence of Markdown
+	printf '%s\n' '```console' '# one' 'a ... c' '# two' 'first' '...' 'last' '# three' '```' > chapter.md
+	printf '%s\n' '== chapter.md' '# one' 'a b c' '# two' 'first' 'last' '# three' > transcript
+	compare '#' chapter.md
+	printf '%s\n' '== chapter.md' '# one' 'a b c' '# two' 'first' 'x' 'y' 'last' '# three' > transcript
+	compare '#' chapter.md
+	printf '%s\n' '== chapter.md' '# one' 'a b d' '# two' 'first' 'last' '# three' > transcript
+	run -1 compare '#' chapter.md
+	[[ ${lines[0]} == 'chapter.md:2: # one' ]]
+	[[ $output == *'+a b d'* && $output != *two* ]]
+	printf '%s\n' '== chapter.md' '# one' 'a b c' '# two' 'first' 'last' > transcript
+	run -1 compare '#' chapter.md
+	[[ ${lines[0]} == 'chapter.md:8: # three' ]]
+	: > transcript
+	run -1 compare '#' chapter.md
+}
+
+@test "the reader's own commands print what the guide says" {
+	commands '$'
+	PATH=$top/rig:$PATH sh commands > transcript
+	compare '$' "${chapters[@]}"
+}
+
+@test "the commands in the machine print what the guide says" {
+	commands '#'
+	"$top/rig/vm/run" commands > transcript
+	compare '#' "${chapters[@]}"
+}
+
+@test "and so they do on the newest kernel" {
+	newest=$(awk -v arch="$(dpkg --print-architecture)" \
+		'/^[^#]/ && $1 != "new" && $5 == arch { name = $1 } END { print name }' "$top/rig/kernels/list")
+	commands '#'
+	"$top/rig/in-vm" "$newest" "$PWD/commands" > transcript
+	compare '#' "${chapters[@]}"
+}
