@@ -146,7 +146,7 @@ struct echo_message {
  * @busy: a caller is copying, and has the side to itself
  * @line: those who wait for that, or for bytes or room; served in this order
  * @missed: pollers were not woken for bytes or room, as callers in line came first
- * @news: for pollers, who are told when the lock is released
+ * @news: for pollers, who are told after the lock is released
  * @pollers: wait in poll()
  * @async: files that want SIGIO
  */
@@ -548,8 +548,8 @@ static void echo_side_wake(struct echo_queue *queue, struct echo_side *side)
 		side->news = echo_side_ready(queue, side);
 }
 
-/* The events that echo_tell() has to tell pollers of. */
-static __poll_t echo_news(struct echo_queue *queue)
+/* Take the events that pollers are to be told of, behind the lock: see echo_tell(). */
+static __poll_t echo_take_news(struct echo_queue *queue)
 	__must_hold(&queue->dev.lock)
 {
 	__poll_t events = 0;
@@ -584,8 +584,8 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 			       size_t wanted, bool nowait)
 {
 	struct echo_turn turn = { .task = current, .wanted = wanted };
+	__poll_t events = 0;
 	ssize_t ret = 0;
-	__poll_t events;
 
 	spin_lock(&queue->dev.lock);
 	if (side->busy || (wanted && !list_empty(&side->line)) ||
@@ -612,22 +612,24 @@ static ssize_t echo_turn_begin(struct echo_queue *queue, struct echo_side *side,
 	if (ret) {
 		/* The callers behind may go on; or pollers are woken when there is enough. */
 		echo_side_wake(queue, side);
+		events = echo_take_news(queue);
 	} else {
 		side->busy = true;
 		ret = echo_available(queue, side);
 	}
-	events = echo_news(queue);
 	spin_unlock(&queue->dev.lock);
 	echo_tell(queue, events);
 	return ret;
 }
 
-static void echo_turn_end(struct echo_queue *queue, struct echo_side *side)
+/* Returns what echo_tell() needs. */
+static __poll_t echo_turn_end(struct echo_queue *queue, struct echo_side *side)
 	__must_hold(&queue->dev.lock)
 {
 	side->busy = false;
 	if (side->missed || !list_empty(&side->line))
 		echo_side_wake(queue, side);
+	return echo_take_news(queue);
 }
 
 /* Remove the oldest @n bytes, when the readers' side is the caller's. */
@@ -653,8 +655,7 @@ static int echo_queue_clear(struct echo_device *dev, bool nowait)
 		return ret;
 	spin_lock(&queue->dev.lock);
 	echo_queue_remove(queue, dev->length);
-	echo_turn_end(queue, &queue->readers);
-	events = echo_news(queue);
+	events = echo_turn_end(queue, &queue->readers);
 	spin_unlock(&queue->dev.lock);
 	echo_tell(queue, events);
 	return 0;
@@ -708,8 +709,7 @@ static ssize_t echo_queue_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	echo_queue_remove(queue, copied);
 	queue->dev.bytes_read += copied;
 	length = queue->dev.length;
-	echo_turn_end(queue, &queue->readers);
-	events = echo_news(queue);
+	events = echo_turn_end(queue, &queue->readers);
 	spin_unlock(&queue->dev.lock);
 	echo_tell(queue, events);
 	if (!copied)
@@ -746,8 +746,7 @@ static ssize_t echo_queue_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		length = queue->dev.length;
 		if (copied)
 			echo_side_wake(queue, &queue->readers);
-		echo_turn_end(queue, &queue->writers);
-		events = echo_news(queue);
+		events = echo_turn_end(queue, &queue->writers);
 		spin_unlock(&queue->dev.lock);
 		echo_tell(queue, events);
 		if (copied)

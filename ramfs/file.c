@@ -237,8 +237,8 @@ static bool cramfs_charge_reserved(struct inode *inode, pgoff_t index, long page
 }
 
 /*
- * When nothing is free, a fault or a read by the kernel takes of what is reserved; and looks
- * again at last: a reservation may have ended in between. Not inline, for it is rare.
+ * Nothing was free: take from the reservation of the fallocate() under way, or try once more,
+ * for one may have ended since.
  */
 static noinline bool cramfs_charge_scarce(struct inode *inode, pgoff_t index, long pages)
 {
@@ -246,7 +246,7 @@ static noinline bool cramfs_charge_scarce(struct inode *inode, pgoff_t index, lo
 	       cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages);
 }
 
-/* What is free comes first: a reservation may be for more. */
+/* Free pages first, so that a fault or a read by the kernel leaves a reservation whole. */
 static bool cramfs_charge_any(struct inode *inode, pgoff_t index, long pages)
 {
 	return cramfs_charge(&CRAMFS_SB(inode->i_sb)->pages, pages) ||
