@@ -91,8 +91,8 @@ struct kmk_irq_slot {
 	u64 time[CLOCKS];
 	u64 data;
 	u64 consumers;	/* open files that consumed it; 1 in an unused slot */
+	u64 consumers_before;	/* of the event that was here before */
 	u32 cpu;
-	u32 consumers_before;	/* of the event that was here before */
 };
 
 /* The event with seq == count is the newest; the newest size events are kept. */
@@ -224,10 +224,10 @@ static u32 kmk_irq_take(struct kmk_irq_reader *reader, struct kmk_irq_event *eve
 }
 
 /*
- * The @n events from @seq on could not be delivered: the next read of the open file
- * gets them, or misses them if another one went past them meanwhile. One that was
- * overwritten since is dropped if no other open file consumed it; which ones did, is
- * remembered until the ring has turned around once more.
+ * The @n events from @seq on could not be delivered. The next read of the open file gets them,
+ * or counts them as missed if another thread has read past them. An event that was overwritten
+ * is dropped when the last open file that consumed it puts it back; once its slot was overwritten
+ * again nobody knows which file that is, and each one counts it.
  */
 static void kmk_irq_put_back(struct kmk_irq_reader *reader, u64 seq, u32 n)
 {
@@ -242,9 +242,8 @@ static void kmk_irq_put_back(struct kmk_irq_reader *reader, u64 seq, u32 n)
 	for (; seq < end; seq++) {
 		if (seq > gone)
 			kmk_irq_slot(seq)->consumers--;
-		else if (seq + ring.size > gone)
-			ring.dropped += !--kmk_irq_slot(seq + ring.size)->consumers_before;
-		else
+		else if (seq + ring.size <= gone ||
+			 !--kmk_irq_slot(seq + ring.size)->consumers_before)
 			ring.dropped++;
 	}
 	raw_spin_unlock_irq(&ring.lock);

@@ -137,6 +137,8 @@ static void ring_drops_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ring.dropped, 2 * SLOTS - 1ULL);
 	kmk_irq_put_back(&one, SLOTS + 1, SLOTS);
 	KUNIT_EXPECT_EQ(test, ring.dropped, 3 * SLOTS - 1ULL);
+	kmk_irq_put_back(&two, SLOTS + 1, SLOTS);
+	KUNIT_EXPECT_EQ(test, ring.dropped, 4 * SLOTS - 1ULL);
 }
 
 static void ring_gives_back(struct kunit *test)
