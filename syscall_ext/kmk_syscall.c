@@ -431,7 +431,7 @@ static enum hrtimer_restart kmk_syscall_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* The ring or its task goes: called again until the command is done. */
+/* The ring goes, or its task calls execve(): called again until the command is done. */
 static int kmk_syscall_cancel(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct kmk_syscall_sleeper *sleeper =

@@ -88,11 +88,14 @@ struct custom_syscall_batch {
  *
  * These are the 16 bytes of sqe->cmd of an IORING_OP_URING_CMD (Linux 6.1 on)
  * whose sqe->cmd_op is CUSTOM_SYSCALL or CUSTOM_SYSCALL_BATCH. The completion's
- * res is what the ioctl returns, or the negative error number. A sleep holds up
- * nothing else of the ring, and no signal or IORING_OP_ASYNC_CANCEL ends it: it ends
- * with the ring or at its task's execve (Linux 6.7 on: res is -ECANCELED), or by
- * itself, with -ECANCELED if its task has ended; before 6.7 a batch then makes no call
- * behind its next sleep (-ECANCELED). ENOMEM: no memory for the timer of a sleep.
+ * res is what the ioctl returns, or the negative error number. ENOMEM: no memory
+ * for the timer of a sleep.
+ *
+ * A sleep holds up nothing else of the ring, and no signal or IORING_OP_ASYNC_CANCEL
+ * ends it. From Linux 6.7 on it ends with the ring, or at its task's execve(): res is
+ * -ECANCELED. Otherwise it ends by itself, with -ECANCELED if its task has ended.
+ * Before 6.7, when the ring or the task goes, a batch makes no call from its next sleep
+ * on: res is -ECANCELED.
  */
 struct custom_syscall_uring {
 	__u64 argument;
