@@ -179,7 +179,10 @@ long sleeps_of(pid_t tid);
 /* A kernel with PREEMPT_RT, whose spinlocks sleep. */
 bool spinlocks_sleep(void);
 
-/* It calls each handler of a shared line that goes, and complains that a nested line has none. */
+/*
+ * DEBUG_SHIRQ calls each handler of a shared line that goes, and complains that a nested line
+ * has none.
+ */
 bool has_debug_shirq(void);
 
 /* Make a cgroup, which its test removes; the bytes of memory that it has. */
