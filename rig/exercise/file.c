@@ -141,7 +141,7 @@ static unsigned long any_command(void)
 	}
 }
 
-/* Clear each word of the buffer that the call left as it was: inspect() looks at the kernel's. */
+/* Clear each word that the call left as it was: inspect() is to see what the kernel wrote. */
 static void forget_own(const unsigned char *own, size_t size)
 {
 	for (size_t i = 0; i < size; i += sizeof(uint32_t))

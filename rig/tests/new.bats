@@ -76,6 +76,7 @@ new() {
 }
 
 @test "--from: a whole module under the new name, with what it includes, builds as a template does" {
+	mapfile -t kernels < <(awk '/^[^#]/ && $1 != "new" && $5 == "amd64" { print $1 }' "$rig/kernels/list")
 	mapfile -t directories < <(sed -n 's,^obj-m += \(.*\)/$,\1,p' "$rig/../Kbuild")
 	[ ${#directories[@]} -gt 0 ]
 	for directory in "${directories[@]}"; do
@@ -83,10 +84,12 @@ new() {
 		find "$tree" -name '*.[ch]' -exec cat {} + > "$BATS_TEST_TMPDIR/sources"
 		[ "$(wc -l < "$BATS_TEST_TMPDIR/sources")" -ge "$(cat "$rig/../$directory"/*.[ch] | wc -l)" ]
 		grep 'MODULE_AUTHOR("Ada Example <ada@example.org>")' "$BATS_TEST_TMPDIR/sources"
-		run ! grep -riE 'skeleton|kmk|kmodkit/|kmodkit_|\{\{[a-z]+\}\}' "$tree"
+		called=$(sed -n "s/^called $directory //p" "$rig/../kmodkit.conf")
+		run ! grep -riE "skeleton|kmk|kmodkit/|kmodkit_|\{\{[a-z]+\}\}|\b${called:-kmk}\b" "$tree" --exclude-dir=.github
 		run ! grep -i kmodkit "$BATS_TEST_TMPDIR/sources"
+		grep 'The kmodkit developers' "$tree/debian/copyright"
 		mandoc -T lint -W warning "$tree"/man/other_thing.?
-		for kernel in 5.10 7.3; do
+		for kernel in "${kernels[0]}" "${kernels[-1]}"; do
 			echo "$directory on $kernel"
 			run build "$kernel"
 			echo "$output"
@@ -94,11 +97,23 @@ new() {
 			run ! grep 'warning:' "$work/out/log"
 		done
 	done
-	(cd "$tree" && make deb)
-	dpkg-deb -c "$BATS_TEST_TMPDIR"/other-thing-dkms_0.1.0_all.deb | grep usr/src/other_thing-0.1.0/include/support/probe
-	run -2 "$rig/kmodkit" new thing --from tests --dir "$BATS_TEST_TMPDIR/none"
-	[[ $output == *"wants a module's directory"* ]]
-	[ ! -e "$BATS_TEST_TMPDIR/none" ]
+	(cd "$tree" && umask 077 && make deb)
+	dpkg-deb -c "$BATS_TEST_TMPDIR"/other-thing-dkms_0.1.0_all.deb |
+		grep -- '^-rw-r--r--.*usr/src/other_thing-0.1.0/include/support/probe'
+}
+
+@test "--from: what is no module's directory, or has a part of the new name, is refused" {
+	mkdir "$BATS_TEST_TMPDIR/ramfs" "$BATS_TEST_TMPDIR/a(b"
+	cd "$BATS_TEST_TMPDIR"
+	for directory in tests '' /no/such/one 'a(b'; do
+		run -2 "$rig/kmodkit" new thing --from "$directory" --dir "$tree"
+		[[ $output == *"is a module's directory"* ]]
+	done
+	for name in trace super; do
+		run -2 "$rig/kmodkit" new $name --from ramfs --dir "$tree"
+		[[ $output == *"has the name $name"* ]]
+	done
+	[ ! -e "$tree" ]
 }
 
 @test "packages: Debian's, of which lintian has nothing to say, an RPM, and what makepkg would pack" {
