@@ -7,7 +7,8 @@ Two directives that quote the tree, so that the guide copies nothing:
     ```
 
 shows these definitions, each with the comment above it: a function, a structure, a table, a
-variable with the rest of its paragraph, a #define, or a macro that stands alone, as module_init.
+variable with its structure or the rest of its paragraph, a #define, or a macro that stands alone,
+as module_init.
 
     ```{rust} Bounds
     The guarantee, in a sentence.
@@ -32,6 +33,8 @@ FORMS = (
     r"(struct|union|enum) {name} {{$",
     r"\w[\w *]*\b{name}(\[\])?( = .*)?[;{{]$",  # a variable, a table
     r"\w[\w *]*\b{name}\(.*[^;]$",              # a function, but no prototype
+    r"}} {name} = {{$",                          # a variable whose structure has no name
+    r"static DEFINE_\w+\((.*, )?{name}\)",
 )
 
 
@@ -46,7 +49,9 @@ def definition(lines, name):
     while last + 1 < len(lines) and lines[last + 1] and not lines[last].endswith("{"):
         last += 1
     if lines[last].endswith("{"):
-        last = next(n for n in range(last, len(lines)) if lines[n].startswith("}"))
+        last = next(n for n in range(last + 1, len(lines)) if lines[n].startswith("}"))
+    while lines[first].startswith(("}", "\t")):
+        first -= 1
     while re.match(r"/\*| \*", lines[first - 1]):
         first -= 1
     return lines[first:last + 1]
