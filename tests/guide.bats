@@ -35,7 +35,7 @@ compare() {
 }
 
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
-	cp -r "$top"/{docs,include,minimal,chardev,procfs} .
+	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq} .
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
 	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
 	run ! sphinx-build -q -E -W --keep-going docs/guide out
@@ -53,7 +53,7 @@ compare() {
 	[ ${#names[@]} -gt 5 ]
 	for name in "${names[@]}"; do
 		echo "$name"
-		grep -rqw "$name" "$top"/{minimal,chardev,procfs}
+		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq}
 	done
 }
 
