@@ -35,7 +35,7 @@ compare() {
 }
 
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
-	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq} .
+	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq,syscall_ext,tools} .
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
 	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
 	run ! sphinx-build -q -E -W --keep-going docs/guide out
@@ -53,7 +53,7 @@ compare() {
 	[ ${#names[@]} -gt 5 ]
 	for name in "${names[@]}"; do
 		echo "$name"
-		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq}
+		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq,syscall_ext}
 	done
 }
 
@@ -83,7 +83,7 @@ compare() {
 
 @test "the commands in the machine print what the guide says" {
 	commands '#'
-	"$top/rig/vm/run" commands > transcript
+	"$top/rig/vm/run" -f "$top/build/tools/kmk" commands > transcript
 	compare '#' "${chapters[@]}"
 }
 
@@ -91,6 +91,6 @@ compare() {
 	newest=$(awk -v arch="$(dpkg --print-architecture)" \
 		'/^[^#]/ && $1 != "new" && $5 == arch { name = $1 } END { print name }' "$top/rig/kernels/list")
 	commands '#'
-	"$top/rig/in-vm" "$newest" "$PWD/commands" > transcript
+	"$top/rig/in-vm" "$newest" -f "$top/build/tools/kmk" "$PWD/commands" > transcript
 	compare '#' "${chapters[@]}"
 }
