@@ -58,7 +58,7 @@ lacks() {
 
 @test "each page of ours that another refers to is there" {
 	references=$(sed -nE 's/^\.Xr ([a-z_]+) ([457]) ?.*/\1.\2/p' man/*)
-	others='proc.5 tmpfs.5 cgroups.7 epoll.7 fifo.7 io_uring.7 user_namespaces.7 xattr.7'
+	others='exports.5 proc.5 tmpfs.5 cgroups.7 epoll.7 fanotify.7 fifo.7 io_uring.7 user_namespaces.7 xattr.7'
 	if lacks "$references" "$(ls man; tr ' ' '\n' <<< "$others")" 'no such page'; then
 		false
 	fi
