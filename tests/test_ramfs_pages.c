@@ -616,7 +616,7 @@ END_TEST
 
 /* Large writes */
 
-/* What the kernel traces of @events while one write of @byte is made. */
+/* The kernel's trace of @events while one write of @byte is made; the caller frees it. */
 static char *trace_of_write(const char *events, off_t at, char byte, size_t n)
 {
 	char path[128];
