@@ -85,7 +85,8 @@ new() {
 		[ "$(wc -l < "$BATS_TEST_TMPDIR/sources")" -ge "$(cat "$rig/../$directory"/*.[ch] | wc -l)" ]
 		grep 'MODULE_AUTHOR("Ada Example <ada@example.org>")' "$BATS_TEST_TMPDIR/sources"
 		called=$(sed -n "s/^called $directory //p" "$rig/../kmodkit.conf")
-		run ! grep -riE "skeleton|kmk|kmodkit/|kmodkit_|\{\{[a-z]+\}\}|\b${called:-kmk}\b" "$tree" --exclude-dir=.github
+		run ! grep -riE 'skeleton|kmk|kmodkit/|kmodkit_|\{\{[a-z]+\}\}' "$tree"
+		run ! grep -rE "(/dev/|/proc/|type )${called:-kmk}\b" "$tree"
 		run ! grep -i kmodkit "$BATS_TEST_TMPDIR/sources"
 		grep 'The kmodkit developers' "$tree/debian/copyright"
 		mandoc -T lint -W warning "$tree"/man/other_thing.?
