@@ -528,6 +528,11 @@ bool spinlocks_sleep(void)
 	return file_has("/proc/version", "PREEMPT_RT");
 }
 
+bool has_ram_disk(void)
+{
+	return !system("modprobe brd rd_nr=1 rd_size=49152 2>/dev/null") && exists(RAM_DISK);
+}
+
 bool has_debug_shirq(void)
 {
 	return exists("/proc/config.gz") &&

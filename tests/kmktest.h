@@ -179,6 +179,10 @@ long sleeps_of(pid_t tid);
 /* A kernel with PREEMPT_RT, whose spinlocks sleep. */
 bool spinlocks_sleep(void);
 
+/* A disk of 48 MiB, in memory. */
+#define RAM_DISK "/dev/ram0"
+bool has_ram_disk(void);
+
 /*
  * DEBUG_SHIRQ calls each handler of a shared line that goes, and complains that a nested line
  * has none.

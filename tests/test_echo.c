@@ -679,11 +679,10 @@ START_TEST(vanishing_memory)
 }
 END_TEST
 
-/* A RAM disk, which writes at once: a reclaimer that waits for writeback may be killed instead. */
+/* A RAM disk writes at once: a reclaimer that waits for writeback may be killed instead. */
 static bool has_swap(void)
 {
-	return !system("modprobe brd rd_nr=1 rd_size=49152 2>/dev/null") &&
-	       !system("mkswap /dev/ram0 >/dev/null");
+	return has_ram_disk() && !system("mkswap " RAM_DISK " >/dev/null");
 }
 
 /* A buffer of twice the memory that its cgroup may have; the rest is swapped out. */
@@ -692,7 +691,7 @@ START_TEST(memory_smaller_than_the_buffer)
 	pid_t pid;
 
 	load("capacity=16777216");
-	ck_assert_int_eq(system("swapon /dev/ram0"), 0);
+	ck_assert_int_eq(system("swapon " RAM_DISK), 0);
 	make_cgroup();
 	ck_assert_int_eq(spew(CGROUP "/memory.max", "8388608"), 0);
 	pid = spawn();
@@ -708,7 +707,7 @@ START_TEST(memory_smaller_than_the_buffer)
 		_exit(0);
 	}
 	ck_assert_int_eq(reap(pid), 0);
-	ck_assert_int_eq(system("swapoff /dev/ram0"), 0);
+	ck_assert_int_eq(system("swapoff " RAM_DISK), 0);
 	wait_until(!rmdir(CGROUP));
 	unload();
 }

@@ -1254,13 +1254,6 @@ START_TEST(map_can_be_pinned)
 }
 END_TEST
 
-#define DISK "/dev/ram0"
-
-static bool has_disk(void)
-{
-	return !system("modprobe brd rd_nr=1 rd_size=49152 2>/dev/null") && exists(DISK);
-}
-
 /* A disk reads into the mapping, and writes what is there, with no page cache in between. */
 START_TEST(map_has_direct_io)
 {
@@ -1273,7 +1266,7 @@ START_TEST(map_has_direct_io)
 	fd = open_node();
 	handle = alloc_ok(fd, 16 * PAGE);
 	map = map_block(fd, handle, 16 * PAGE);
-	disk = ck_ok(open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
+	disk = ck_ok(open(RAM_DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
 	fill_pattern(pattern, sizeof(pattern), 1);
 	memcpy(map, pattern, sizeof(pattern));
 	ck_assert_int_eq(pwrite(disk, map, 16 * PAGE, 0), 16 * PAGE);
@@ -1327,7 +1320,7 @@ START_TEST(free_beside_direct_io)
 
 	load("");
 	fd = open_node();
-	read.disk = ck_ok(open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
+	read.disk = ck_ok(open(RAM_DISK, O_RDWR | O_DIRECT | O_CLOEXEC));
 	handle = alloc_ok(fd, MIB);
 	map = map_block(fd, handle, MIB);
 	memset(map, 'd', MIB);
@@ -1978,7 +1971,7 @@ int main(void)
 	tcase_add_test(tc, spliced);
 	tcase_add_test(tc, map_can_be_pinned);
 	tcase_add_test(tc, map_pinned_for_long);
-	if (has_disk())
+	if (has_ram_disk())
 		tcase_add_test(tc, map_has_direct_io);
 	else
 		skip_test("map_has_direct_io", "no RAM disk here");
@@ -1994,7 +1987,7 @@ int main(void)
 	tcase_add_test(tc, racing_frees);
 	tcase_add_test(tc, racing_everything);
 	tcase_add_test(tc, racing_free_and_fault);
-	if (has_disk() && has_userfaultfd())
+	if (has_ram_disk() && has_userfaultfd())
 		tcase_add_test(tc, free_beside_direct_io);
 	else
 		skip_test("free_beside_direct_io", "no RAM disk here, or no userfaultfd");
