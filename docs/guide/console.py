@@ -45,7 +45,7 @@ def commands(text, prompt):
 
 
 def script(chapters, prompt):
-    """What runs them all, each chapter in a shell of its own."""
+    """The script that runs them all, each chapter in a shell of its own."""
     lines = ["#!/bin/sh"]
     for chapter in chapters:
         found = commands(chapter.read_text(), prompt)

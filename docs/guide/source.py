@@ -110,7 +110,7 @@ class Rust(SphinxDirective):
 
 
 def setup(app):
-    """What Sphinx calls."""
+    """Sphinx calls this."""
     app.add_directive("source", Source)
     app.add_directive("rust", Rust)
     return {"version": "1", "parallel_read_safe": True}

@@ -12,6 +12,7 @@ setup() {
 	rmdir "$tree"
 	mapfile -t templates < <(find "$rig/templates" -name about -printf '%h\n' | sed 's,.*/,,' | sort)
 	[ ${#templates[@]} -gt 0 ]
+	mapfile -t kernels < <(awk '/^[^#]/ && $1 != "new" && $5 == "amd64" { print $1 }' "$rig/kernels/list")
 }
 
 new() {
@@ -61,7 +62,6 @@ new() {
 }
 
 @test "each template builds without a warning, W=1, for the oldest kernel, 6.1 and the newest" {
-	mapfile -t kernels < <(awk '/^[^#]/ && $1 != "new" && $5 == "amd64" { print $1 }' "$rig/kernels/list")
 	for template in "${templates[@]}"; do
 		new other_thing --template "$template"
 		for kernel in "${kernels[0]}" 6.1 "${kernels[-1]}"; do
@@ -76,7 +76,6 @@ new() {
 }
 
 @test "--from: a whole module under the new name, with what it includes, builds as a template does" {
-	mapfile -t kernels < <(awk '/^[^#]/ && $1 != "new" && $5 == "amd64" { print $1 }' "$rig/kernels/list")
 	mapfile -t directories < <(sed -n 's,^obj-m += \(.*\)/$,\1,p' "$rig/../Kbuild")
 	[ ${#directories[@]} -gt 0 ]
 	for directory in "${directories[@]}"; do
