@@ -59,7 +59,7 @@ JOBS ?= $(shell nproc)
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb setup-rpm tools install-tools uninstall-tools install-rig uninstall-rig tests demo shell check check-kernels \
 	check-arches check-debug check-fast check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
-	bench bench-programs dkms dkms-source dkms-uninstall deb rpm docs
+	bench bench-programs plots dkms dkms-source dkms-uninstall deb rpm docs
 
 all: modules
 
@@ -95,6 +95,7 @@ help:
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
+	@echo '  make plots         draw the tables of docs/performance.md, into docs/pictures'
 
 modules: headers-or-explain
 	@printf '%s\n' '$(KVER)' $(NEWEST_TESTED) | sed 's/^\([0-9]*\.[0-9]*\).*/\1/' | sort -V | \
@@ -384,3 +385,7 @@ build/bench/%: bench/%.c bench/bench.c bench/bench.h $(UAPI)
 bench: setup-bench
 	+@$(MAKE) --no-print-directory bench-programs
 	@bench/run $(KERNEL) $(BENCH)
+
+plots:
+	@tests/setup plots
+	@bench/report --plots

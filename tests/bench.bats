@@ -124,13 +124,14 @@ print(*(name + ": " + str(row["ratio"]) for name, row in rows.items()), sep=", "
 	[ "$output" = "proc/append | kmsg: 0.5, irq/interrupt | handled: 1.5" ]
 }
 
-@test "README's tables are filled in from results.json, but for what was not measured" {
+@test "the tables are filled in from results.json, but for what was not measured" {
 	measured proc append kmsg 100
 	measured proc append proc 50
 	measured irq interrupt handled 300
 	measured irq interrupt kmk_irq 420
 	report 6.1 proc irq
-	cat > "$BATS_TEST_TMPDIR/README.md" <<-END
+	mkdir "$BATS_TEST_TMPDIR/docs"
+	cat > "$BATS_TEST_TMPDIR/docs/performance.md" <<-END
 	before
 	<!-- bench/rows: proc/ irq/ -->
 	old
@@ -139,8 +140,8 @@ print(*(name + ": " + str(row["ratio"]) for name, row in rows.items()), sep=", "
 	kept
 	<!-- end -->
 	END
-	"$BATS_TEST_TMPDIR/bench/report" --readme
-	diff - "$BATS_TEST_TMPDIR/README.md" <<-END
+	"$BATS_TEST_TMPDIR/bench/report" --tables
+	diff - "$BATS_TEST_TMPDIR/docs/performance.md" <<-END
 	before
 	<!-- bench/rows: proc/ irq/ -->
 	| work | beside | at most | Linux 6.1 |
@@ -154,11 +155,24 @@ print(*(name + ": " + str(row["ratio"]) for name, row in rows.items()), sep=", "
 	END
 }
 
-@test "README's tables name rows that there are" {
+@test "the tables name rows that there are" {
 	cd "$BATS_TEST_DIRNAME/.."
-	names=$(sed -n 's/^<!-- bench.rows: \(.*\) -->$/\1/p' README.md)
+	names=$(sed -n 's/^<!-- bench.rows: \(.*\) -->$/\1/p' docs/performance.md)
 	[ -n "$names" ]
 	for name in $names; do
 		grep -q "^$name" bench/rows
 	done
+}
+
+@test "the plots show what the tables say" {
+	"$BATS_TEST_DIRNAME/plots.py" "$BATS_TEST_DIRNAME/../docs"
+	cp -r "$BATS_TEST_DIRNAME/../docs" "$BATS_TEST_TMPDIR"
+	sed -i -E -e '/^\| rename /s/[0-9.]+ x \|/1.90 x |/' -e '/^\| mkdir /s/\| [0-9.]+ x/| 1.90 x/' \
+		"$BATS_TEST_TMPDIR/docs/performance.md"
+	run "$BATS_TEST_DIRNAME/plots.py" "$BATS_TEST_TMPDIR/docs"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"-dark.svg: rename, tmpfs, ramfs: Linux "*" is drawn at "*", and 1.90 x in the table"* ]]
+	[[ $output == *"-light.svg: mkdir, tmpfs, ramfs: the bound for "*" is drawn at "*", and 1.90 x in the table"* ]]
+	[[ $output != *devices* ]]
 }
