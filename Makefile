@@ -292,7 +292,7 @@ check-arches: setup-check-arches
 modules-for: setup-check
 	@SIGN_KEY='$(SIGN_KEY)' SIGN_CERT='$(SIGN_CERT)' tests/export build/fleet $(KERNELS)
 
-# The results of the two into README.md.
+# The results of the two into docs/kernels.md.
 record:
 	@tests/check-kernels -r
 
