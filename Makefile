@@ -59,7 +59,7 @@ JOBS ?= $(shell nproc)
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb setup-rpm tools install-tools uninstall-tools install-rig uninstall-rig tests demo shell check check-kernels \
 	check-arches check-debug check-fast check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
-	bench bench-programs plots dkms dkms-source dkms-uninstall deb rpm docs
+	bench bench-programs plots recording dkms dkms-source dkms-uninstall deb rpm docs
 
 all: modules
 
@@ -96,6 +96,7 @@ help:
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
 	@echo '                     (KERNEL=name; BENCH="echo proc irq syscall mempool mempool-smp ramfs ramfs-smp" picks)'
 	@echo '  make plots         draw the tables of docs/performance.md, into docs/pictures'
+	@echo '  make recording     record make demo, into docs/pictures'
 
 modules: headers-or-explain
 	@printf '%s\n' '$(KVER)' $(NEWEST_TESTED) | sed 's/^\([0-9]*\.[0-9]*\).*/\1/' | sort -V | \
@@ -272,11 +273,11 @@ $(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	$(CC) -m32 -std=gnu11 -O2 -g -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Iinclude/uapi -static -o $@ $<
 
 demo: setup-demo
-	+@$(MAKE) --no-print-directory tools
+	+@$(MAKE) -s tools
 	@rig/in-vm $(KERNEL) -f build/tools/kmk tests/vm/demo
 
 shell: setup-demo
-	+@$(MAKE) --no-print-directory tools
+	+@$(MAKE) -s tools
 	@rig/in-vm $(KERNEL) -f build/tools/kmk --shell tests/vm/shell
 
 check: setup-check
@@ -389,3 +390,7 @@ bench: setup-bench
 plots:
 	@tests/setup plots
 	@bench/report --plots
+
+recording:
+	@tests/setup recording
+	@docs/pictures/recording
