@@ -35,7 +35,7 @@ compare() {
 }
 
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
-	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq,syscall_ext,tools} .
+	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq,syscall_ext,mempool,ramfs,tools} .
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
 	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
 	run ! sphinx-build -q -E -W --keep-going docs/guide out
@@ -49,11 +49,11 @@ compare() {
 
 @test "each function of ours that the text names is in the sources" {
 	# shellcheck disable=SC2016 # the marks of code in Markdown
-	mapfile -t names < <(grep -ohE '`(echo|minimal|kmk_[a-z]+)_[a-z_]+\(\)`' "${chapters[@]}" | tr -d '`()' | sort -u)
+	mapfile -t names < <(grep -ohE '`(echo|minimal|mempool_dev|cramfs|kmk_[a-z]+)_[a-z_]+\(\)`' "${chapters[@]}" | tr -d '`()' | sort -u)
 	[ ${#names[@]} -gt 5 ]
 	for name in "${names[@]}"; do
 		echo "$name"
-		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq,syscall_ext}
+		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq,syscall_ext,mempool,ramfs}
 	done
 }
 
