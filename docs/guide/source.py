@@ -7,8 +7,9 @@ Two directives that quote the tree, so that the guide copies nothing:
     ```
 
 shows these definitions, each with the comment above it: a function, a structure, a table, a
-variable with its structure or the rest of its paragraph, a #define, or a macro that stands alone,
-as module_init.
+variable with its structure or the rest of its paragraph, a #define, all between an #ifdef and its
+#endif, a macro that stands alone, as module_init, a test, a rule of make; of a script a function
+or a variable. Without names it shows the whole file.
 
     ```{rust} Bounds
     The guarantee, in a sentence.
@@ -28,14 +29,37 @@ from sphinx.util.docutils import SphinxDirective
 
 TOP = Path(__file__).resolve().parent.parent.parent
 FORMS = (
-    r"{name}\(",                                # module_init(echo_init);
+    r"{name}\(",                                # module_init(echo_init); judge() {{
+    r"(START_TEST\(|def ){name}\b",
+    r"#ifn?def {name}$",
+    r"{name}(=|:( |$))",                        # PACKAGE_NAME="kmodkit", clean:
     r"#define {name}\b",
     r"(struct|union|enum) {name} {{$",
     r"\w[\w *]*\b{name}(\[\])?( = .*)?[;{{]$",  # a variable, a table
     r"\w[\w *]*\b{name}\(.*[^;]$",              # a function, but no prototype
-    r"}} {name} = {{$",                          # a variable whose structure has no name
+    r"}} {name}(\[\])? = {{$",                   # a variable whose structure has no name
     r"static DEFINE_\w+\((.*, )?{name}\)",
 )
+
+
+def last_line(lines, first):
+    """Where the definition ends that begins there."""
+    if lines[first].startswith("#if"):
+        depth = 0
+        for last in range(first, len(lines)):
+            depth += lines[last].startswith("#if") - lines[last].startswith("#endif")
+            if not depth:
+                return last
+    if lines[first].startswith("def "):
+        end = next((n for n in range(first + 1, len(lines)) if re.match(r"\S", lines[n])), len(lines))
+        return max(n for n in range(first, end) if lines[n])
+    # A body ends with the first brace in column 0, what has none with its paragraph.
+    last = first
+    while last + 1 < len(lines) and lines[last + 1] and not lines[last].endswith("{"):
+        last += 1
+    if lines[last].endswith("{"):
+        last = next(n for n in range(last + 1, len(lines)) if lines[n].startswith("}"))
+    return last
 
 
 def definition(lines, name):
@@ -44,15 +68,10 @@ def definition(lines, name):
     first = next((n for n, line in enumerate(lines) if form.match(line)), None)
     if first is None:
         return None
-    # A body ends with the first brace in column 0, what has none with its paragraph.
-    last = first
-    while last + 1 < len(lines) and lines[last + 1] and not lines[last].endswith("{"):
-        last += 1
-    if lines[last].endswith("{"):
-        last = next(n for n in range(last + 1, len(lines)) if lines[n].startswith("}"))
+    last = last_line(lines, first)
     while lines[first].startswith(("}", "\t")):
         first -= 1
-    while re.match(r"/\*| \*", lines[first - 1]):
+    while first and re.match(r"/\*| \*|# ", lines[first - 1]):
         first -= 1
     return lines[first:last + 1]
 
@@ -70,15 +89,16 @@ class Source(SphinxDirective):
         if not path.is_file():
             raise self.error(f"there is no {name}")
         self.env.note_dependency(str(path))
-        lines = path.read_text().splitlines()
+        whole = path.read_text()
+        lines = whole.splitlines()
         parts = []
         for wanted in " ".join(self.content).split():
             found = definition(lines, wanted)
             if not found:
                 raise self.error(f"{name} does not define {wanted}")
             parts.append("\n".join(found))
-        text = "\n\n".join(parts)
-        block = nodes.literal_block(text, text, language="c")
+        text = "\n\n".join(parts) or whole
+        block = nodes.literal_block(text, text, language="c" if path.suffix in (".c", ".h") else "none")
         self.set_source_info(block)
         return [container_wrapper(self, block, name)]
 
