@@ -11,6 +11,13 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || exit
 }
 
+# What git has of the tree, to change it or to work there.
+copy_tree() {
+	mkdir tree
+	git -C "$top" ls-files -z | (cd "$top" && xargs -0 cp --parents -P -t "$BATS_TEST_TMPDIR/tree")
+	cd tree || exit
+}
+
 # The commands of that prompt, as a script.
 commands() {
 	"$guide/console.py" --prompt "$1" "${chapters[@]}" > commands
@@ -35,7 +42,7 @@ compare() {
 }
 
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
-	cp -r "$top"/{docs,include,minimal,chardev,procfs,irq,syscall_ext,mempool,ramfs,tools} .
+	copy_tree
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
 	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
 	run ! sphinx-build -q -E -W --keep-going docs/guide out
@@ -49,11 +56,11 @@ compare() {
 
 @test "each function of ours that the text names is in the sources" {
 	# shellcheck disable=SC2016 # the marks of code in Markdown
-	mapfile -t names < <(grep -ohE '`(echo|minimal|mempool_dev|cramfs|kmk_[a-z]+)_[a-z_]+\(\)`' "${chapters[@]}" | tr -d '`()' | sort -u)
+	mapfile -t names < <(grep -ohE '`(echo|minimal|mempool_dev|cramfs|bench|kmk_[a-z]+)_[a-z_]+\(\)`' "${chapters[@]}" | tr -d '`()' | sort -u)
 	[ ${#names[@]} -gt 5 ]
 	for name in "${names[@]}"; do
 		echo "$name"
-		grep -rqw "$name" "$top"/{minimal,chardev,procfs,irq,syscall_ext,mempool,ramfs}
+		grep -rqw "$name" "$top"/{include,minimal,chardev,procfs,irq,syscall_ext,mempool,ramfs,bench}
 	done
 }
 
@@ -77,7 +84,9 @@ compare() {
 
 @test "the reader's own commands print what the guide says" {
 	commands '$'
-	PATH=$top/rig:$PATH sh commands > transcript
+	copy_tree
+	PATH=$top/rig:$PATH sh ../commands > ../transcript
+	cd ..
 	compare '$' "${chapters[@]}"
 }
 

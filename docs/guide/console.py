@@ -49,7 +49,7 @@ def script(chapters, prompt):
     lines = ["#!/bin/sh"]
     for chapter in chapters:
         found = commands(chapter.read_text(), prompt)
-        shell = [f"echo {shlex.quote(prompt + ' ' + command)}\n{command}" for _, command, _ in found]
+        shell = [f"printf '%s\\n' {shlex.quote(prompt + ' ' + command)}\n{command}" for _, command, _ in found]
         if not shell:
             continue
         lines.append(f"echo '== {chapter.name}'")
