@@ -12,6 +12,7 @@ MARKER = re.compile(r"^kmodkit: (step|end) (.*)$")
 # Beside those that fail every run of the machine: what only a driver's author can be told.
 MORE_COMPLAINTS = [
     "returned bad count",
+    "->init suspiciously returned",
     "does not have a release\\(\\) function",
     "tried to init an initialized object",
     "cannot create duplicate filename",
@@ -29,6 +30,7 @@ CLASSES = [
     ("use-after-unload", r"RIP: 0010:0xffffffffc|unable to handle page fault for address: ffffffffc"
                          r"|Unable to handle kernel paging request at virtual address ffff80007"),
     ("use-after-free", r"KASAN: [a-z-]*use-after-free|Poison overwritten|6b6b6b6b6b6b6b"),
+    ("bad-return", r"->init suspiciously returned"),
     ("attribute-overlong", r"returned bad count|invalid sysfs_emit|sysfs_emit(_at)?: invalid"),
     ("out-of-bounds", r"KASAN: [a-z-]*out-of-bounds|Redzone overwritten|UBSAN: array-index"
                       r"|detected buffer overflow|usercopy: Kernel memory|field-spanning write"
@@ -107,7 +109,7 @@ class Report:
     def where(self, modules):
         """The first function of a module's that it shows."""
         names = "|".join(re.escape(name) for name in modules)
-        for pattern in (rf"(\w+(?:\.\w+)*)\+0x\w+/0x\w+ \[(?:{names})", r"(\w+)\+0x\w+/0x\w+"):
+        for pattern in (rf"(\w+(?:\.\w+)*)\+0x\w+/0x\w+ \[(?:{names})", r"(\w+)(?:\.\w+)*\+0x\w+/0x\w+"):
             for name in re.findall(pattern, self.text):
                 if not re.match(r"dump_stack|show_|__warn|report_bug|sysfs_warn_dup|kasan_|print_", name):
                     return name

@@ -36,6 +36,15 @@ UNLOADED = """[    9.1] BUG: unable to handle page fault for address: ffffffffc0
 FOREIGN = """[    0.5] WARNING: CPU: 0 PID: 0 at kernel/x.c:10 other_call+0x1/0x2
 [    0.5] ---[ end trace 0000000000000000 ]---
 """
+POSITIVE = """[    9.1] thing: size=-1 refused
+[    9.1] do_init_module: 'thing'->init suspiciously returned 22, it should follow 0/-E convention
+[    9.1] do_init_module: loading module anyway...
+[    9.1] Call Trace:
+[    9.1]  <TASK>
+[    9.1]  dump_stack_lvl+0x1/0x2
+[    9.1]  do_init_module.cold+0x1/0x2
+[    9.1]  </TASK>
+"""
 TAKEN = """[    9.1] sysfs: cannot create duplicate filename '/devices/virtual/misc/thing'
 [    9.1] Call Trace:
 [    9.1]  <TASK>
@@ -68,6 +77,8 @@ class Log(unittest.TestCase):
                 ("ODEBUG: free active (active state 0) object type: timer_list hint: 0x0", "timer-alive"),
                 ("ODEBUG: free active (active state 0) object type: work_struct hint: 0x0", "work-alive"),
                 ("fill_read_buffer: entries_show+0x0/0x1 returned bad count", "attribute-overlong"),
+                ("do_init_module: 'thing'->init suspiciously returned 22, it should follow 0/-E convention",
+                 "bad-return"),
                 ("INFO: task exercise:70 blocked for more than 30 seconds.", "hang"),
                 ("BUG kmalloc-64 (Not tainted): Right Redzone overwritten", "out-of-bounds"),
                 ("UBSAN: array-index-out-of-bounds in a.c:1:2", "out-of-bounds"),
@@ -164,6 +175,13 @@ class Verdicts(unittest.TestCase):
         result = judged("@step\tload\n@verdict\tload\tload\tFAIL\tthing: Invalid argument\n@end\tload\n")
         self.assertEqual(result.stages["load"], "FAIL")
         self.assertEqual(result.stages["exercise"], "-")
+
+    def test_positive(self):
+        """An init that returns no error number is named once, by the line that says so."""
+        result = judged(LOADED, in_step("parameters", POSITIVE + POSITIVE))
+        self.assertEqual([(one.stage, one.kind, one.cause) for one in result.findings],
+                         [("load", "bad-return", "do_init_module: 'thing'->init suspiciously returned 22, "
+                           "it should follow 0/-E convention")])
 
     def test_left(self):
         """What is left is named by the thing that says most; the kernel's own is not counted."""
