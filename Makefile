@@ -90,7 +90,8 @@ help:
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
 	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make check-hosts   make demo and make check on fresh Debian 12, 13 and forky (root; HOSTS="$(HOSTS)" picks)'
-	@echo '  make check-rig     the rig for any module tree, rig/kmodkit (FAULTS="name ..." plants faults)'
+	@echo '  make check-rig     the rig for any module tree, rig/kmodkit, and the exercises of the guide'
+	@echo '                     (FAULTS="name ..." plants faults)'
 	@echo '  make field         the same rig on every -dkms package of Debian, into docs/field.md'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
@@ -352,10 +353,11 @@ check-hosts:
 	@tests/setup check-hosts
 	@tests/hosts $(HOSTS)
 
-# The rig itself; FAULTS="name ..." plants these and their twins, too.
+# The rig itself, and the exercises of the guide, which are trees for it; FAULTS="name ..." plants
+# these and their twins, too.
 check-rig: setup-check
 	@rig/setup machine: check: dh-dkms
-	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats
+	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/guide/*.bats
 	$(if $(FAULTS),@rig/tests/faults/run $(FAULTS))
 
 # Strangers' modules, hours of them; interrupted, it goes on.

@@ -82,6 +82,30 @@ compare() {
 	run -1 compare '#' chapter.md
 }
 
+@test "the commands of an exercise are run apart" {
+	# shellcheck disable=SC2016 # a fence of Markdown
+	printf '%s\n' '```console' '$ one' '```' '## Exercise' '```console' '$ two' 'said' '```' > chapter.md
+	run "$guide/console.py" --prompt '$' chapter.md
+	[[ $output == *one* && $output != *two* ]]
+	run "$guide/console.py" --prompt '$' --exercise chapter.md
+	[[ $output != *one* && $output == *two* ]]
+	printf '%s\n' '== chapter.md' '$ two' 'said' > transcript
+	compare '$' --exercise chapter.md
+	run -1 compare '$' chapter.md
+}
+
+# What the commands print, tests/guide/exercises.bats compares.
+@test "each exercise has a chapter that checks it, and a solution that applies" {
+	for exercise in "$guide"/exercises/*/; do
+		name=$(basename "$exercise")
+		"$guide/console.py" --prompt '$' --exercise "$guide/$name.md" |
+			grep "rig/kmodkit check docs/guide/exercises/$name "
+		grep "docs/guide/solutions/$name.patch" "$guide/$name.md"
+		patch --dry-run -p1 -d "$top" < "$guide/solutions/$name.patch"
+	done
+	[ "$(cd "$guide/exercises" && printf '%s\n' *)" = "$(cd "$guide/solutions" && printf '%s\n' * | sed 's/\.patch$//')" ]
+}
+
 @test "the reader's own commands print what the guide says" {
 	commands '$'
 	copy_tree
