@@ -30,6 +30,7 @@ static const char *path;
 static bool is_text;
 static int slots[SLOTS];	/* open files, shared between threads on purpose */
 static __thread unsigned char *buffer;
+static __thread unsigned char block[BUFFER_SIZE + 64];	/* for ioctl: never written to a file */
 
 static const size_t sizes[] = {
 	0, 1, 2, 3, 4, 7, 8, 15, 16, 24, 32, 63, 64, 65, 127, 128, 255, 256, 511, 512, 1000, 1023,
@@ -48,18 +49,18 @@ static void get_buffer(void)
 		buffer = malloc(BUFFER_SIZE + 4096);
 }
 
-/* Bytes that inspect() does not take for the kernel's. */
-static void fill(size_t size)
+/* Bytes that inspect() does not take for the kernel's, wherever they lie: none is 0xff. */
+static void fill(unsigned char *memory, size_t size)
 {
 	uint32_t word = 0;
 
 	if (below(2)) {
-		any_text((char *)buffer, size > 4096 ? 4096 : size + 2);
+		any_text((char *)memory, size > 4096 ? 4096 : size + 2);
 		return;
 	}
 	for (size_t i = 0; i < size; i += sizeof(word)) {
-		word = odd_number() & 0x3fffff3f;
-		memcpy(buffer + i, &word, sizeof(word));
+		word = odd_number() & 0x3ffefe3f;
+		memcpy(memory + i, &word, sizeof(word));
 	}
 }
 
@@ -145,8 +146,8 @@ static unsigned long any_command(void)
 static void forget_own(const unsigned char *own, size_t size)
 {
 	for (size_t i = 0; i < size; i += sizeof(uint32_t))
-		if (!memcmp(buffer + i, own + i, sizeof(uint32_t)))
-			memset(buffer + i, 0, sizeof(uint32_t));
+		if (!memcmp(block + i, own + i, sizeof(uint32_t)))
+			memset(block + i, 0, sizeof(uint32_t));
 }
 
 /* The kernel writes as much as the command's number says, or what it likes. */
@@ -162,15 +163,15 @@ static void control(int fd, unsigned long command)
 		size = BUFFER_SIZE;
 	switch (below(4)) {
 	case 0:
-		memset(buffer, 0, size + 64);
+		memset(block, 0, size + 64);
 		break;
 	case 1:
-		memset(buffer, 0, size + 64);
+		memset(block, 0, size + 64);
 		argument = odd_number();
-		memcpy(buffer + 4 * below(4), &argument, below(2) ? 4 : 8);
+		memcpy(block + 4 * below(4), &argument, below(2) ? 4 : 8);
 		break;
 	default:
-		fill(size + 64);
+		fill(block, size + 64);
 	}
 	switch (below(6)) {
 	case 0:
@@ -180,14 +181,14 @@ static void control(int fd, unsigned long command)
 		argument = below(8);
 		break;
 	default:
-		argument = (uintptr_t)any_pointer(buffer, BUFFER_SIZE / 2);
+		argument = (uintptr_t)any_pointer(block, BUFFER_SIZE / 2);
 	}
-	memcpy(own, buffer, size + 64);
+	memcpy(own, block, size + 64);
 	result = CALL(ioctl(fd, command, argument));
-	if (result >= 0 && argument == (uintptr_t)buffer) {
+	if (result >= 0 && argument == (uintptr_t)block) {
 		forget_own(own, size);
 		snprintf(name, sizeof(name), "ioctl %#lx", command);
-		inspect(buffer, size, name);
+		inspect(block, size, name);
 	}
 }
 
@@ -217,7 +218,7 @@ static void write_some(int fd, size_t size, off_t offset)
 	const void *from;
 	ssize_t n;
 
-	fill(size);
+	fill(buffer, size);
 	if (is_text && below(8))
 		size = strnlen((char *)buffer, BUFFER_SIZE);
 	from = any_pointer(buffer, BUFFER_SIZE / 2);
@@ -242,7 +243,7 @@ static void splice_some(int fd)
 	if (below(2)) {
 		CALL(splice(fd, NULL, ends[1], NULL, any_size(), SPLICE_F_NONBLOCK));
 	} else {
-		fill(512);
+		fill(buffer, 512);
 		if (write(ends[1], buffer, 1 + below(512)) > 0)
 			CALL(splice(ends[0], NULL, fd, NULL, any_size(), SPLICE_F_NONBLOCK));
 	}
@@ -261,7 +262,7 @@ static void vector(int fd)
 	if (below(2)) {
 		CALL(readv(fd, parts, below(5)));
 	} else {
-		fill(4096);
+		fill(buffer, 4096);
 		CALL(writev(fd, parts, below(5)));
 	}
 }
@@ -378,14 +379,14 @@ static void control_in_order(int fd)
 	for (unsigned long i = 0; i < count && time_is_left(); i++) {
 		unsigned long command = commands[i];
 
-		memset(buffer, 0, BUFFER_SIZE);
-		if (CALL(ioctl(fd, command, buffer)) >= 0)
-			inspect(buffer, _IOC_SIZE(command) ? _IOC_SIZE(command) : 256, "ioctl");
+		memset(block, 0, BUFFER_SIZE);
+		if (CALL(ioctl(fd, command, block)) >= 0)
+			inspect(block, _IOC_SIZE(command) ? _IOC_SIZE(command) : 256, "ioctl");
 		for (unsigned int j = 0; j < 8; j++)
 			control(fd, command);
 		for (uint32_t number = 0; number < 4; number++)
 			CALL(ioctl(fd, command, number));
-		EACH_FAILURE(CALL(ioctl(fd, command, buffer)));
+		EACH_FAILURE(CALL(ioctl(fd, command, block)));
 	}
 	for (unsigned long number = 0; number < 64 && time_is_left(); number++)
 		control(fd, number);

@@ -94,7 +94,7 @@ const char *any_text(char *text, size_t size)
 	static const char *const common[] = {
 		"1", "0", "\n", "-1", "", "yes", "on", "off", "4294967296",
 		"18446744073709551615", "0x7fffffff", "%s%s%s%n", "1 2 3 4 5 6 7 8 9", "a,b,c",
-		"../../..", "reset", "add x", "=", "name=value", "\377\376",
+		"../../..", "reset", "add x", "=", "name=value", "\376\375",
 	};
 	const char *word;
 	size_t length;

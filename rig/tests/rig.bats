@@ -70,6 +70,20 @@ dkms_conf() {
 	done
 }
 
+@test "what the exerciser itself wrote is not taken for an address, where a file keeps it" {
+	cd "$BATS_TEST_TMPDIR"
+	make -s -C "$rig/exercise" OUT="$PWD"
+	trap '' XFSZ
+	ulimit -f 16	# KiB: it asks the disk for much more
+	for seed in {1..8}; do
+		rm -f file
+		touch file
+		run -0 ./exercise -s "$seed" -t 2 file "$PWD/file"
+		[[ $output == *@did* ]]
+		[[ $output != *@found* ]]
+	done
+}
+
 @test "foreign code is an ordinary user without a capability" {
 	run -0 caged sh -c 'id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status'
 	[[ ${lines[0]} != 0 || $(id -u) -ne 0 ]]
