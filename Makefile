@@ -353,11 +353,11 @@ check-hosts:
 	@tests/setup check-hosts
 	@tests/hosts $(HOSTS)
 
-# The rig itself, and the exercises of the guide, which are trees for it; FAULTS="name ..." plants
-# these and their twins, too.
+# The rig itself, and what it finds in our own tree and in the exercises of the guide;
+# FAULTS="name ..." plants these and their twins, too.
 check-rig: setup-check
 	@rig/setup machine: check: dh-dkms
-	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/guide/*.bats
+	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/rig/*.bats tests/guide/*.bats
 	$(if $(FAULTS),@rig/tests/faults/run $(FAULTS))
 
 # Strangers' modules, hours of them; interrupted, it goes on.
