@@ -60,6 +60,8 @@ ABOUT_TAKEN_NAMES = re.compile(
     r"cannot create duplicate filename|already registered|register things with the same name"
     r"|kobject_add_internal failed|duplicate|kmem_cache_sanity_check|kmem_cache of name"
     r"|debugfs: .*already present")
+# The exerciser's words, which it has of the module, as the kernel repeats them.
+REPEATED = re.compile(r": Unknown parameter '")
 # A failure that the rig itself has ordered.
 ORDERED = re.compile(r"page allocation failure|FAULT_INJECTION|SLUB: Unable to allocate|vmalloc error")
 
@@ -156,7 +158,7 @@ def read(text):
                 report = None
             continue
         report = None
-        if complaints.search(line):
+        if complaints.search(line) and not REPEATED.search(line):
             ordered = any(ORDERED.search(seen) for seen in before[-12:] + [line])
             framed = bool(before and re.match(r"={30,}$", before[-1])) and "K" in line and "SAN" in line
             report = Report(step, fails_by_order=ordered)

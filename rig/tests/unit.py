@@ -87,6 +87,10 @@ class Log(unittest.TestCase):
             if "usercopy" not in words:
                 self.assertEqual(found, [kind], words)
 
+    def test_repeated(self):
+        """What was handed to a mount is no complaint when the kernel repeats it."""
+        self.assertEqual(self.kinds("[    9.1] thing: Unknown parameter 'thing_leaked_block'\n"), [])
+
     def test_steps(self):
         """A report belongs to the step that it came in."""
         self.assertEqual([one.step for one in log.read(FOREIGN + in_step("load", WARNING) + KASAN)],
