@@ -35,8 +35,8 @@ said() {
 }
 
 @test "what was found is what the list has" {
-	# Of each device and of each line.
-	kernels='sysfs(-dir)? /sys/(devices/virtual/misc/[a-z_]+/(uevent|dev|power(/.*)?)|kernel/irq/N(/.*)?)'
+	# Of each device, of each line, and, where the kernel has types of modules, of each of these.
+	kernels='sysfs(-dir)? /sys/(devices/virtual/misc/[a-z_]+/(uevent|dev|power(/.*)?)|kernel/(irq/N(/.*)?|btf/kmk_[a-z]+))'
 	diff <(said surface | sed -E 's,^(interrupt |.*/kernel/irq/)[0-9]+,\1N,' | grep -vxE "$kernels" | sort) \
 		<(grep -vE '^(#|$)' "$BATS_TEST_DIRNAME/surface" | sort)
 }
