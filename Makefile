@@ -267,7 +267,7 @@ $(BUILD)/tests/selinux.policy: tests/selinux.conf
 $(FUZZ): rig/fuzz/fuzz.c tests/fuzz/calls.h rig/fuzz/call.h rig/fuzz/helpers.h rig/vm/complaints $(UAPI)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Iinclude/uapi -Irig/fuzz \
-		-Itests/fuzz -static -o $@ $< -pthread
+		-Wa,-Irig -Itests/fuzz -static -o $@ $< -pthread
 
 $(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	@mkdir -p $(@D)

@@ -64,7 +64,7 @@ faults() {
 
 @test "no program makes the kernel complain of the modules, for 5 minutes" {
 	cat tests/fuzz/corpus/*.txt > "$BATS_TEST_TMPDIR/corpus"
-	KMK_FUZZ_SECONDS=300 run rig/fuzz/in-vm "$BATS_TEST_TMPDIR/corpus"
+	KMK_FUZZ_SECONDS=300 run rig/fuzz/in-vm build/tests/fuzz "$BATS_TEST_TMPDIR/corpus"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# A third of what the stored programs alone reach

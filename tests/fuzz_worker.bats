@@ -9,7 +9,7 @@ cd "$BATS_TEST_DIRNAME/.." || exit
 shortens() {
 	printf '%s\n' 'echo 0 0 0 2' '' race 'fault 0 0 0 2' 'echo 1 0 0 1' 'fault_write 0 0 0 0 : 30 e0 90 60' '' \
 		'echo 0 0 0 3' > "$BATS_TEST_TMPDIR/programs"
-	run rig/fuzz/in-vm -r -b "insmod /lib/kmodkit/kmk_fault.ko fault=$1" "$BATS_TEST_TMPDIR/programs"
+	run rig/fuzz/in-vm -r -b "insmod /lib/kmodkit/kmk_fault.ko fault=$1" build/tests/fuzz "$BATS_TEST_TMPDIR/programs"
 	echo "$output"
 	[ "$status" -eq "$2" ]
 	output=${output#*"# fuzz: the shortest program with which the kernel $3:"$'\n'}

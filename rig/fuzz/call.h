@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the tables of a tree say to the fuzzer: its file calls.h includes this, and has
- *   enum group         with LOAD, FAULT, GROUPS and ANY behind its own
+ *   enum group         its own, GROUPS, ANY for calls with any file, and LOAD for those that
+ *                      load and unload modules: one of its own, or, without such, behind GROUPS
  *   group_names[]      of those before GROUPS
  *   calls[], CALLS     each call, and how many there are
  *   modules[]          what to load, and with which parameters
- *   FAULT_MODULE       the one with a planted fault, that may be there, too
+ *   FAULT_MODULE       the one with a planted fault, that may be there, too, or ""
  */
 #ifndef CALL_H
 #define CALL_H

@@ -34,6 +34,7 @@
 #include "calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcov.h>
 #include <pthread.h>
 #include <regex.h>
@@ -43,10 +44,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MOST_OPS	24
 #define ARGS		6
@@ -622,8 +629,8 @@ static void forget_new(void)
 
 /* Faults */
 
-/* Extended regular expressions, one a line, that rig/vm/run looks for, too. */
-FILE_AS_TEXT(complaints, "rig/vm/complaints");
+/* Extended regular expressions, one a line, that rig/vm/run looks for, too; -Wa,-I finds them. */
+FILE_AS_TEXT(complaints, "vm/complaints");
 static regex_t any_complaint;
 
 static void prepare_complaints(void)
@@ -737,7 +744,7 @@ static void print_c_op(const struct program *program, unsigned int i)
 	puts("\t\tbreak;");
 }
 
-FILE_AS_TEXT(helpers_text, "rig/fuzz/helpers.h");
+FILE_AS_TEXT(helpers_text, "fuzz/helpers.h");
 
 static const char c_begin[] =
 "#include <pthread.h>\n#include <sys/stat.h>\n#include <sys/time.h>\n\n"
