@@ -171,7 +171,7 @@ static enum kmk_misuse kmk_mem_why_none(struct kmk_mem *mem, const struct mem_bl
  *
  * Context: as &enum kmk_mem_kind says.
  * Return: the block, or NULL when there is no memory, or @size is 0 or more than
- *	that kind can serve, or @kind is none.
+ * that kind can serve, or @kind is none.
  */
 void *kmk_mem_alloc(struct kmk_mem *mem, size_t size, enum kmk_mem_kind kind)
 {
@@ -211,8 +211,8 @@ EXPORT_SYMBOL_GPL(kmk_mem_alloc);
  *
  * Context: as &enum kmk_mem_kind says.
  * Return: 0; -ENOENT when the block is already free and was among the last 64
- *	that this manager freed; -EINVAL when the address is inside a block, or
- *	no block's.
+ * that this manager freed; -EINVAL when the address is inside a block, or
+ * no block's.
  */
 int kmk_mem_free(struct kmk_mem *mem, const void *block)
 {

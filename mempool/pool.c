@@ -256,7 +256,7 @@ static noinline void *kmk_pool_alloc_slowly(struct kmk_pool *pool, unsigned long
  *
  * Context: any but NMI.
  * Return: the block, aligned to 8 bytes, or NULL when the pool is empty: the list of
- *	every CPU was seen without a block, and none was on its way between two lists.
+ * every CPU was seen without a block, and none was on its way between two lists.
  */
 void *kmk_pool_alloc(struct kmk_pool *pool)
 {
@@ -336,9 +336,9 @@ static noinline int kmk_pool_scrub_and_push(struct kmk_pool *pool, char *block,
  *
  * Context: any but NMI.
  * Return: 0; -ENOENT when the block is already free; -EINVAL when the address is
- *	not of this pool or not where a block begins; -EOVERFLOW when the bytes
- *	around the block were overwritten (%KMK_POOL_RED_ZONE): then the block is
- *	free all the same.
+ * not of this pool or not where a block begins; -EOVERFLOW when the bytes
+ * around the block were overwritten (%KMK_POOL_RED_ZONE): then the block is
+ * free all the same.
  */
 int kmk_pool_free(struct kmk_pool *pool, void *block)
 {
@@ -457,7 +457,7 @@ static void *kmk_pool_get_area(size_t size, unsigned int flags)
  *
  * Context: may sleep.
  * Return: the pool, or ERR_PTR: -EINVAL for arguments out of range or unknown
- *	flags, -ENOMEM.
+ * flags, -ENOMEM.
  */
 struct kmk_pool *kmk_pool_create(const char *name, size_t block_size,
 				 unsigned long total_blocks, unsigned int flags)
