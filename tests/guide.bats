@@ -41,6 +41,15 @@ compare() {
 	compgen -G "$top/build/docs/_images/graphviz-*.svg"
 }
 
+@test "each manual page is in the guide, with links to the others" {
+	pages=("$top"/{man,rig}/*.[1-9])
+	diff <(printf '%s.md\n' "${pages[@]##*/}" | sort) <(ls "$guide/manual")
+	for page in "${pages[@]##*/}"; do
+		[ -s "$top/build/docs/manual/$page.html" ]
+	done
+	grep 'href="echo_fifo.4.html"' "$top/build/docs/manual/echo.4.html"
+}
+
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
 	copy_tree
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
