@@ -50,16 +50,30 @@ compare() {
 	grep 'href="echo_fifo.4.html"' "$top/build/docs/manual/echo.4.html"
 }
 
-@test "a function, a structure or a row of docs/safety.md that is gone fails the build" {
+@test "each function of the API, and whatever has a kernel-doc comment in its headers, is in the guide" {
+	headers=("$top"/include/{kmk/mempool,uapi/kmodkit/*}.h)
+	mapfile -t names < <(sed -nE 's/^ \* ((struct|union|enum|typedef) )?(\w+)(\(\))? - .*/\3/p' "${headers[@]}"
+		sed -nE 's/^EXPORT_SYMBOL_GPL\((\w+)\);/\1/p' "$top"/mempool/*.c)
+	[ ${#names[@]} -gt 20 ]
+	for name in "${names[@]}"; do
+		echo "$name"
+		grep -q "id=\"c.$name\"" "$top/build/docs/api.html"
+	done
+}
+
+@test "a function, a structure or a row of docs/safety.md that is gone fails the build, and what kernel-doc warns of" {
 	copy_tree
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
 	sed -i 's/^| Cleanup on every path |/| Tidiness |/' docs/safety.md
+	sed -i '/^ \* @bytes_read:/d' include/uapi/kmodkit/echo.h
 	run ! sphinx-build -q -E -W --keep-going docs/guide out
 	echo "$output"
 	[[ $output == *'chardev/kmk_echo.c does not define echo_publish'* ]]
 	[[ $output == *"docs/safety.md has no row 'Cleanup on every path'"* ]]
+	[[ $output == *"'bytes_read' not described"* ]]
+	[[ $output == *'kernel-doc complains of include/uapi/kmodkit/echo.h'* ]]
 	sed -i 's/echo_show(/echo_publish(/' chardev/kmk_echo.c
-	run ! sphinx-build -q -E -W docs/guide out
+	run ! sphinx-build -q -E -W --keep-going docs/guide out
 	[[ $output == *'chardev/kmk_echo.c does not define echo_text'* ]]
 }
 

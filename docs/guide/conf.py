@@ -22,3 +22,4 @@ html_show_sphinx = False
 highlight_language = "none"
 graphviz_output_format = "svg"
 nitpicky = True
+nitpick_ignore = [("c:identifier", "size_t")]

@@ -7,12 +7,20 @@ The reference, from where it is kept:
 
 is a whole document, the manual page as mandoc reads it. A reference to another page of ours is a
 link, one to a page of the system is not.
+
+    .. kernel-doc:: include/kmk/mempool.h
+
+has the kernel-doc comments of a header, or of what a source exports, as reStructuredText, so in
+such a document only. What kernel-doc warns of stops the build.
 """
 
+import re
 import subprocess
 from xml.etree import ElementTree
 
+import sphinx
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from source import TOP
@@ -59,7 +67,34 @@ class Manual(SphinxDirective):
         return [page]
 
 
+class KernelDoc(SphinxDirective):
+    """kernel-doc, see above."""
+
+    required_arguments = 1
+
+    def run(self):
+        """The declarations, each with its description."""
+        name = self.arguments[0]
+        self.env.note_dependency(str(TOP / name))
+        command = [TOP / "docs/guide/kernel-doc", "-rst", "-Werror", "-sphinx-version", sphinx.__version__]
+        if name.endswith(".c"):
+            command.append("-export")
+        ran = subprocess.run([*command, TOP / name], stdout=subprocess.PIPE, check=False, text=True)
+        if ran.returncode:
+            raise self.error(f"kernel-doc complains of {name}")
+        # In C a structure and a function may share a name; for Sphinx the function needs another scope.
+        described = ran.stdout
+        for tag in re.findall(r"^\.\. c:struct:: (\w+)$", described, re.M):
+            described = re.sub(rf"^\.\. c:function::[^\n]* {tag} \(.*?(?=^\.\. c:|\Z)",
+                               rf".. c:namespace-push:: {tag}\n\n\g<0>\n.. c:namespace-pop::\n\n",
+                               described, flags=re.M | re.S)
+        section = nodes.section()
+        self.state.nested_parse(StringList(described.splitlines(), source=name), 0, section)
+        return section.children
+
+
 def setup(app):
     """Sphinx calls this."""
+    app.add_directive("kernel-doc", KernelDoc)
     app.add_directive("manual", Manual)
     return {"version": "1", "parallel_read_safe": True}
