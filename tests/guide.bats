@@ -61,6 +61,19 @@ compare() {
 	done
 }
 
+@test "each link in the guide, and in the other Markdown of the tree, has a target" {
+	mapfile -t html < <(find "$top/build/docs" -name '*.html')
+	mapfile -t markdown < <(git -C "$top" ls-files '*.md' ':!docs/guide')
+	"$guide/links.py" "${html[@]}" "${markdown[@]/#/$top/}"
+	# shellcheck disable=SC2016 # Markdown
+	printf '%s\n' '# One two' '[a](#one-two)' '[b](#three)' '[c](p.html#x)' '[d](p.html#y)' '`[e](f)`' > page.md
+	echo '<p id=x><img src=gone.svg><a href=page.md#one-two></a><a href=gone.html></a>' > p.html
+	run -1 "$guide/links.py" page.md p.html
+	echo "$output"
+	diff <(printf '%s\n' "$PWD/page.md: #three" "$PWD/page.md: p.html#y" "$PWD/p.html: gone.svg" \
+		"$PWD/p.html: gone.html") - <<< "$output"
+}
+
 @test "a function, a structure or a row of docs/safety.md that is gone fails the build, and what kernel-doc warns of" {
 	copy_tree
 	sed -i 's/echo_publish(/echo_show(/; s/^struct echo_text {/struct echo_bytes {/' chardev/kmk_echo.c
