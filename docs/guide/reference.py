@@ -46,11 +46,16 @@ class Manual(SphinxDirective):
         for link in root.iterfind(".//a[@class='Xr']"):
             if f"manual/{link.get('href').removesuffix('.html')}" not in self.env.found_docs:
                 del link.attrib["href"]
-        # Sphinx gives the sections their links; a wide table scrolls alone, as the theme does it.
-        for permalink in root.iterfind(".//a[@class='permalink']"):
-            del permalink.attrib["href"]
+        # Sphinx gives the sections their links; the theme shows all else that is an <a> as one.
+        for anchor in root.iterfind(".//a"):
+            if "href" not in anchor.attrib or anchor.get("class") == "permalink":
+                anchor.tag = "span"
+                anchor.attrib.clear()
+        # It has a look for these two, too.
         for table in root.iterfind(".//table[@class='Bl-column']"):
-            table.set("class", "Bl-column docutils")
+            table.set("class", "docutils")
+        for block in root.iterfind(".//pre/.."):
+            block.set("class", "highlight")
         page = nodes.section(ids=[path.name])
         described = text(root.find(".//span[@class='Nd']"))
         page += nodes.title("", f"{path.stem}({path.suffix[1:]}): {described}")
