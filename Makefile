@@ -58,7 +58,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb setup-rpm tools install-tools uninstall-tools install-rig uninstall-rig tests demo shell check check-kernels \
-	check-arches check-debug check-fast check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
+	check-arches check-debug check-fast check-docs check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
 	bench bench-programs plots recording dkms dkms-source dkms-uninstall deb rpm docs
 
 all: modules
@@ -88,6 +88,7 @@ help:
 	@echo '  make coverage      which lines and branches of the modules every test together runs, into build/coverage'
 	@echo '  make fuzz          random programs of system calls, guided by what they reach (SECONDS=$(SECONDS))'
 	@echo '  make check-fs      stress-ng, fio, dbench and random operations on a cramfs, some 10 minutes'
+	@echo '  make check-docs    the guide in a browser, and its links to other sites'
 	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make check-hosts   make demo and make check on fresh Debian 12, 13 and forky (root; HOSTS="$(HOSTS)" picks)'
 	@echo '  make check-rig     the rig for any module tree, rig/kmodkit, and the exercises of the guide'
@@ -339,6 +340,11 @@ check-fs:
 	+@$(MAKE) --no-print-directory $(BUILD)/tests/test_ramfs_random
 	@rig/in-vm $(KERNEL) -r 2048 -t 3600 -p stress-ng -p fio -p dbench \
 		-f /usr/share/dbench/client.txt -f $(BUILD)/tests/test_ramfs_random tests/vm/check-fs
+
+# A browser is large: only this wants one.
+check-docs: docs
+	@tests/setup check-docs
+	@prove --timer --failures --comments --exec 'bats --tap' tests/docs/*.bats
 
 # The root directories have files of many users, which only root can make.
 check-upgrade:
