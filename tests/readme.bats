@@ -1,34 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
-# README, and the other texts that it leads to: their links, their commands, the recording.
+# README, and the other texts that it leads to: their commands, the recording. guide.bats tries their links.
 
 bats_require_minimum_version 1.5.0
 
 cd "$BATS_TEST_DIRNAME/.." || exit
 texts=(README.md CONTRIBUTING.md SECURITY.md docs/*.md)
-
-# The anchors of a text's headings, as GitHub makes them.
-anchors() {
-	sed -n 's/^#\+ //p' "$1" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
-}
-
-@test "each link leads to a file that there is, and to a heading in it" {
-	failed=0
-	for text in "${texts[@]}"; do
-		while read -r link; do
-			file=${text%/*}/${link%%#*}
-			[[ $text == */* ]] || file=${link%%#*}
-			[ -n "${link%%#*}" ] || file=$text
-			if [ ! -e "$file" ]; then
-				echo "# $text: $link: no such file" && failed=1
-			elif [[ $link == *'#'* ]] && ! anchors "$file" | grep -qxF "${link#*#}"; then
-				echo "# $text: $link: no such heading" && failed=1
-			fi
-		done < <(grep -oE '\]\([^)]+\)|(src|srcset)="[^"]+"' "$text" | sed -E 's/^(\]\(|.*=")//; s/[")]$//' |
-			grep -vE '^https?:')
-	done
-	[ $failed -eq 0 ]
-}
 
 @test "README leads to each text of docs/ that is for people" {
 	for text in docs/*.md docs/guide/index.md; do

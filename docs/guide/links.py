@@ -32,7 +32,7 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name == "id":
                 self.anchors.add(value)
-            elif name in ("href", "src") or (tag, name) == ("object", "data"):
+            elif name in ("href", "src", "srcset") or (tag, name) == ("object", "data"):
                 self.links.append(value)
 
 
