@@ -11,7 +11,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || exit
 }
 
-# What git has of the tree, to change it or to work there.
+# A copy of all that git has of the tree, to change it or to work there.
 copy_tree() {
 	mkdir tree
 	git -C "$top" ls-files -z | (cd "$top" && xargs -0 cp --parents -P -t "$BATS_TEST_TMPDIR/tree")
@@ -130,7 +130,7 @@ compare() {
 	run -1 compare '$' chapter.md
 }
 
-# What the commands print, tests/guide/exercises.bats compares.
+# tests/guide/exercises.bats compares the output of the commands.
 @test "each exercise has a chapter that checks it, and a solution that applies" {
 	for exercise in "$guide"/exercises/*/; do
 		name=$(basename "$exercise")

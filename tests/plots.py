@@ -13,7 +13,7 @@ SVG = '{http://www.w3.org/2000/svg}'
 
 
 def placed(element, tag):
-    """What lies in an element, from top to bottom, and where: what, x."""
+    """The texts and marks in an element, from top to bottom, each with its x."""
     found = []
     for inner in element.iter(SVG + tag):
         place = re.match(r'translate\(([\d.]+),([\d.]+)\)', inner.get('transform', ''))

@@ -88,7 +88,7 @@ class Log(unittest.TestCase):
                 self.assertEqual(found, [kind], words)
 
     def test_repeated(self):
-        """What was handed to a mount is no complaint when the kernel repeats it."""
+        """The options of a mount are no complaint when the kernel repeats them."""
         self.assertEqual(self.kinds("[    9.1] thing: Unknown parameter 'thing_leaked_block'\n"), [])
 
     def test_steps(self):
