@@ -223,6 +223,14 @@ static u32 kmk_irq_take(struct kmk_irq_reader *reader, struct kmk_irq_event *eve
 	return n;
 }
 
+static void kmk_irq_wake(struct irq_work *work)
+{
+	wake_up_interruptible_poll(&ring.wait, EPOLLIN | EPOLLRDNORM);
+	kill_fasync(&ring.fasync, SIGIO, POLL_IN);
+}
+
+static struct irq_work wake_work;
+
 /*
  * The @n events from @seq on could not be delivered. The next read of the open file gets them,
  * or counts them as missed if another thread has read past them. An event that was overwritten
@@ -247,6 +255,8 @@ static void kmk_irq_put_back(struct kmk_irq_reader *reader, u64 seq, u32 n)
 			ring.dropped++;
 	}
 	raw_spin_unlock_irq(&ring.lock);
+	/* Another thread with this open file may have found nothing meanwhile. */
+	irq_work_queue(&wake_work);
 }
 
 static bool kmk_irq_has_news(const struct kmk_irq_reader *reader)
@@ -284,14 +294,6 @@ static u64 kmk_irq_count(void)
 }
 
 /* The interrupt */
-
-static void kmk_irq_wake(struct irq_work *work)
-{
-	wake_up_interruptible_poll(&ring.wait, EPOLLIN | EPOLLRDNORM);
-	kill_fasync(&ring.fasync, SIGIO, POLL_IN);
-}
-
-static struct irq_work wake_work;
 
 static irqreturn_t kmk_irq_handler(int irq, void *dev_id)
 {

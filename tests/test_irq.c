@@ -1176,6 +1176,28 @@ START_TEST(one_event_wakes_all)
 }
 END_TEST
 
+/* A reader waits for the event that another thread, with the same open file, cannot be given. */
+START_TEST(fault_wakes)
+{
+	struct io_call stalled, waiting;
+	struct kmk_irq_event event;
+	int fd = open_events(0), uffd;
+	char *page = stalling_page(&uffd);
+
+	trigger("1");
+	io_start(&stalled, false, fd, page, RECORD);
+	wait_for_fault(uffd);
+	io_start_and_block(&waiting, false, fd, &event, RECORD);
+	ck_ok(munmap(page, 4096));
+	close(uffd);
+	io_finish(&stalled, -1);
+	ck_assert_int_eq(stalled.err, EFAULT);
+	io_finish(&waiting, RECORD);
+	ck_assert_uint_eq(event.seq, 1);
+	close(fd);
+}
+END_TEST
+
 /* SIGIO, fdinfo, the tracepoint */
 
 static volatile sig_atomic_t sigio_fd, sigio_band;
@@ -1210,6 +1232,12 @@ START_TEST(sigio)
 	wait_until(signals);
 	ck_assert_int_eq(sigio_fd, fd);
 	ck_assert_int_eq(sigio_band & POLLIN, POLLIN);
+
+	/* The event could not be given to the reader, and is there again. */
+	signals = 0;
+	ck_errno(read(fd, BAD_POINTER, RECORD), EFAULT);
+	wait_until(signals);
+	ck_assert_int_eq(signals, 1);
 
 	/* Taken back, it stays silent while another one is told. */
 	async(fd, false);
@@ -1697,6 +1725,10 @@ int main(void)
 	tcase_add_test(tc, one_reader_accounts_for_all);
 	tcase_add_test(tc, one_cursor_for_an_open_file);
 	tcase_add_test(tc, one_event_wakes_all);
+	if (has_userfaultfd())
+		tcase_add_test(tc, fault_wakes);
+	else
+		skip_test("fault_wakes", "this kernel has no userfaultfd");
 	tcase_add_test(tc, sigio);
 	tcase_add_test(tc, tracepoint);
 	suite_add_tcase(suite, tc);
