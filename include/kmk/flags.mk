@@ -3,6 +3,10 @@
 # Each Kbuild includes this: where our headers are, and what the kernel's have. The
 # Kbuild at the top exports the answers to the directories below it.
 kmk-include := $(dir $(lastword $(MAKEFILE_LIST)))..
+# Nothing is compiled by make clean, which works whatever the headers lack.
+ifneq ($(filter %/Makefile.clean,$(MAKEFILE_LIST)),)
+KMK_PROBES := -DKMK_PROBED
+endif
 ifndef KMK_PROBES
 KMK_PROBES := $(shell sh $(kmk-include)/kmk/probe '$(srctree)' '$(objtree)')
 endif
