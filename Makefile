@@ -22,6 +22,8 @@ endif
 
 # A kernel built with clang wants its modules built with clang.
 USES_CLANG = $(shell grep -sqx CONFIG_CC_IS_CLANG=y '$(or $(O),$(KDIR))/include/config/auto.conf' '$(KDIR)/.config' && echo 1)
+# What Kbuild takes, for the report: CC of the environment, which DKMS sets, is not.
+COMPILER = $(if $(USES_CLANG)$(LLVM),clang,$(if $(filter command,$(origin CC)),$(CC),$(CROSS_COMPILE)gcc))
 KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
 
 # The newest kernel of rig/kernels/list; newer ones most likely work.
@@ -106,7 +108,7 @@ modules: headers-or-explain
 		echo 'kmodkit: Linux $(KVER) is newer than $(NEWEST_TESTED), the newest that these modules were tested on'
 	$(if $(USES_CLANG),@echo 'kmodkit: this kernel was built with clang: building with LLVM=1')
 	@rm -f .probes
-	+@$(KBUILD) modules || { sh include/kmk/report $(VERSION) '$(KVER)' '$(KDIR)'; exit 1; }
+	+@$(KBUILD) modules || { sh include/kmk/report $(VERSION) '$(KVER)' '$(KDIR)' '$(or $(O),$(KDIR))' '$(COMPILER)'; exit 1; }
 
 .PHONY: headers-or-explain
 headers-or-explain:
