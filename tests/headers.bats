@@ -70,6 +70,19 @@ change() {
 	run ! cmp -s "$dir/before" "$header"
 }
 
+# What a kernel without an option does not export.
+declare -gA exports_of=(
+	[TRANSPARENT_HUGEPAGE]='split_huge_|thp_|(vmf_insert_pfn|vmf_insert_folio)_p[mu]d'
+	[MIGRATION]='(filemap_|buffer_)?migrate_(folio|page)|folio_migrate_'
+	[FS_POSIX_ACL]='_*posix_acl_|nop_posix_acl_|set_posix_acl|get_(inode_)?acl$|(get|set|forget)(_all)?_cached_acl'
+	[IO_URING]='_*io_uring_'
+	[KALLSYMS]='kallsyms_|sprint_symbol'
+	[DEBUG_FS]='debugfs_'
+	[TRACEPOINTS]='_*tracepoint_|__traceiter_|__SC[TK]__tp_func_|_*trace_(event|raw|print|handle)|(perf|bpf)_trace_'
+	[COMPAT]='compat_'
+	[NLS]='utf(8|16|32)|_*(un)?(load|register)_nls'
+)
+
 # The kernel was configured without these options; the first of them is one that it has.
 off() {
 	local option
@@ -78,6 +91,8 @@ off() {
 	for option; do
 		sed -i "/^CONFIG_$option=/d" "$build/include/config/auto.conf"
 		sed -i "/^#define CONFIG_$option\(_MODULE\)\? /d" "$build/include/generated/autoconf.h"
+		[ -z "${exports_of[$option]:-}" ] ||
+			sed -i -E "/^[^\t]*\t(${exports_of[$option]})/d" "$build/Module.symvers"
 	done
 }
 
@@ -111,6 +126,13 @@ newer_functions() {
 		vma->vm_flags = (vma->vm_flags | set) & ~clear;
 	}
 	END
+	declare_in uaccess.h <<-'END'
+	static inline int copy_struct_to_user(void __user *to, size_t usize, const void *from, size_t ksize,
+					      bool *ignored)
+	{
+		return copy_to_user(to, from, usize < ksize ? usize : ksize) ? -EFAULT : 0;
+	}
+	END
 	declare_in dcache.h <<-'END'
 	struct inode;
 	extern void d_make_persistent(struct dentry *dentry, struct inode *inode);
@@ -132,6 +154,21 @@ newer_functions() {
 	END
 }
 
+@test "a macro of two lines in front of a structure, and what is exported to some modules only" {
+	probe() { sh "$BATS_TEST_DIRNAME/../include/kmk/probe" "${include%/include}" "$build"; }
+	headers_of 6.1
+	before=$(probe)
+	change fs.h 's/\nstruct inode \{/\n#define call(x) \\\n\tcalled(x)&/'
+	change mm_types.h 's/\nstruct folio \{/\n#define call(x) \\\n\tcalled(x)&/'
+	[ "$(probe)" = "$before" ]
+
+	declare_in hrtimer.h <<< 'extern void hrtimer_setup(void);'
+	printf '0x00000000\thrtimer_setup\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm\n' >> "$build/Module.symvers"
+	[ "$(probe)" = "$before" ]
+	exported hrtimer_setup
+	[[ $(probe) == *"-DKMK_HAS_hrtimer_setup "* ]]
+}
+
 @test "the newer functions, beside an older kernel's tables" {
 	headers_of 6.1
 	newer_functions
@@ -146,9 +183,47 @@ newer_functions() {
 	all_build
 }
 
-@test "what came between 5.12 and 6.1 is not there" {
+@test "the user namespace of the mount, but no folios: as 5.12" {
+	headers_of 5.10
+	change fs.h 's/(\(\*(create|symlink|mkdir|mknod|rename|tmpfile|set_acl)\) ?\()struct inode/\1struct user_namespace *, struct inode/g'
+	change fs.h 's/(\(\*(setattr|getattr)\) \()/\1struct user_namespace *, /g'
+	change fs.h 's/(extern [a-z]+ (inode_owner_or_capable|inode_init_owner|generic_fillattr|setattr_prepare|setattr_copy)\()/\1struct user_namespace *, /g'
+	change posix_acl.h 's/(extern int posix_acl_(chmod|update_mode)\()/\1struct user_namespace *, /g'
+	change xattr.h 's/(\(\*set\)\(const struct xattr_handler \*, )/\1struct user_namespace *, /'
+	change mm.h 's/void (\(\*map_pages\))/vm_fault_t \1/'
+	change mm.h 's/void (filemap_map_pages)/vm_fault_t \1/'
+	declare_in fs.h <<-'END'
+	#define FS_ALLOW_IDMAP 32
+	#define file_mnt_user_ns(file) ((file)->f_cred->user_ns)
+	END
+	declare_in irqdesc.h <<< 'int irq_check_status_bit(unsigned int irq, unsigned int bitmask);'
+	exported irq_check_status_bit
+	all_build
+}
+
+@test "folios, but operations of pages: as 5.16" {
 	headers_of 6.1
-	without inode_set_ctime_current inode_get_ctime inode_set_ctime_to_ts alloc_inode_sb __uninitialized
+	without folio_maybe_dma_pinned folio_address copy_folio_to_iter noop_dirty_folio PageHeadHuge \
+		inode_set_ctime_current inode_get_ctime inode_set_ctime_to_ts alloc_inode_sb __uninitialized uring_cmd
+	change fs.h 's/(\(\*read)_folio(\)\(struct file \*, struct) folio/\1page\2 page/'
+	change fs.h 's/bool \(\*dirty_folio\)\(struct address_space \*, struct folio/int (*set_page_dirty)(struct page/'
+	change fs.h 's/(\(\*migrate)_folio(\)\(struct address_space \*, struct) folio \*dst,[ \t\n]*struct folio/\1page\2 page *, struct page/'
+	change fs.h 's/(\(\*tmpfile\) \(struct user_namespace \*, struct inode \*,[^)]*)struct file/\1struct dentry/'
+	change dcache.h 's/d_tmpfile\(struct file/d_tmpfile(struct dentry/'
+	declare_in migrate.h <<-'END'
+	int migrate_page(struct address_space *mapping, struct page *dst, struct page *src, enum migrate_mode mode);
+	END
+	exported migrate_page
+	all_build
+}
+
+@test "what came between 5.12 and 5.15 is not there" {
+	headers_of 6.1
+	without filemap_invalidate_lock fileattr_set lockdep_assert
+	declare_in fs.h <<-'END'
+	int vfs_ioc_setflags_prepare(struct inode *inode, unsigned int before, unsigned int now);
+	END
+	exported vfs_ioc_setflags_prepare
 	all_build
 }
 
@@ -199,6 +274,7 @@ newer_functions() {
 	[ "$status" -ne 0 ]
 	[[ $output == *"kmodkit: include/kmk/probe: no "*"/include/linux/hrtimer.h"* ]]
 	[[ $output == *"probes: none"* ]]
+	make -C "$dir/src" KDIR="$build" clean
 }
 
 @test "a build that fails ends with what to send" {
@@ -214,10 +290,25 @@ newer_functions() {
 	[[ $report == *"probes: "*"-DKMK_HAS_user_ns_ops"*"-DKMK_PROBED"* ]]
 }
 
+@test "the source and what was built of it in two directories: O=" {
+	headers_of 6.1
+	cp -r "$BATS_FILE_TMPDIR"/src/usr/src/kmodkit-* "$dir/src"
+	make -C "$dir/src" KDIR="${include%/include}" O="$build" CONFIG_DEBUG_INFO_BTF_MODULES=
+	[ "$(find "$dir/src" -name 'kmk_*.ko' | wc -l)" -eq 7 ]
+
+	echo '#error "broken"' >> "$dir/src/minimal/kmk_minimal.c"
+	run make -C "$dir/src" KDIR="${include%/include}" O="$build" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES=
+	echo "$output"
+	[ "$status" -ne 0 ]
+	report=${output##*Please report it}
+	[[ $report == *"options: "*" CONFIG_TRANSPARENT_HUGEPAGE=y"* ]]
+	[[ $report == *"compiler is gcc"* ]]
+}
+
 @test "options that are off, each in turn" {
 	local option
 
-	for option in TRANSPARENT_HUGEPAGE MIGRATION FS_POSIX_ACL IO_URING KALLSYMS DEBUG_FS TRACEPOINTS \
+	for option in TRANSPARENT_HUGEPAGE MIGRATION FS_POSIX_ACL IO_URING KALLSYMS DEBUG_FS TRACEPOINTS NLS \
 		'COMPAT COMPAT_32 IA32_EMULATION X86_X32_ABI'; do
 		headers_of 6.1
 		# shellcheck disable=SC2086 # words are wanted
@@ -232,7 +323,7 @@ newer_functions() {
 
 	for kernel in 5.10 7.3; do
 		headers_of "$kernel"
-		off TRANSPARENT_HUGEPAGE MIGRATION FS_POSIX_ACL IO_URING KALLSYMS DEBUG_FS TRACEPOINTS \
+		off TRANSPARENT_HUGEPAGE MIGRATION FS_POSIX_ACL IO_URING KALLSYMS DEBUG_FS TRACEPOINTS NLS \
 			COMPAT COMPAT_32 IA32_EMULATION X86_X32_ABI
 		all_build
 		rm -rf "${dir:?}/usr"
