@@ -62,8 +62,11 @@ kernel_hook() {
 	chmod +x "$bin/dpkg"
 	[ "$(id -u)" -eq 0 ] || options+=(--map-root-user)
 	# shellcheck disable=SC2016 # for the inner shell
-	unshare "${options[@]}" sh -euc 'mount --bind "$1" /lib/modules; PATH=$2:$PATH exec sh "$3" "$4"' \
-		hook "$BATS_FILE_TMPDIR/modules" "$bin" "$top/debian/kernel-hook" "$1"
+	unshare "${options[@]}" sh -euc '
+		mount --bind "$1" /lib/modules
+		mount --bind "$2" /var/lib/dkms
+		PATH=$3:$PATH exec sh "$4" "$5"' \
+		hook "$BATS_FILE_TMPDIR/modules" "$BATS_FILE_TMPDIR/tree" "$bin" "$top/debian/kernel-hook" "$1"
 }
 
 modules() {
@@ -171,7 +174,7 @@ quiet() {
 	run kernel_hook 6.99.0-lacking
 	echo "$output"
 	[ "$status" -eq 0 ]
-	[[ ${lines[-1]} == "kmodkit-dkms: no modules for Linux 6.99.0-lacking: boot another kernel"*"run: dkms install kmodkit/$version -k 6.99.0-lacking" ]]
+	[[ ${lines[-1]} == "kmodkit-dkms: no modules for Linux 6.99.0-lacking: boot another kernel"*"(kmodkit: include/kmk/probe: no "*"/include/linux/hrtimer.h)"*"run: dkms install kmodkit/$version -k 6.99.0-lacking" ]]
 	log=$BATS_FILE_TMPDIR/tree/kmodkit/$version/build/make.log
 	grep 'kmodkit: include/kmk/probe: no .*/include/linux/hrtimer.h' "$log"
 	[[ $(grep '^kmodkit:' "$log" | tail -n 1) == "kmodkit:   probes: "* ]]
@@ -192,11 +195,15 @@ quiet() {
 
 @test "dkms on a kernel that is excluded builds nothing" {
 	mkdir -p "$BATS_FILE_TMPDIR/modules/4.19.0-27-amd64"
-	ln -s "/lib/modules/$kver/build" "$BATS_FILE_TMPDIR/modules/4.19.0-27-amd64/build"
+	ln -s "$(realpath "/lib/modules/$kver/build")" "$BATS_FILE_TMPDIR/modules/4.19.0-27-amd64/build"
 	run dkms add "kmodkit/$version"
 	run dkms build "kmodkit/$version" -k 4.19.0-27-amd64
 	[ "$status" -ne 0 ]
 	[[ $output == *BUILD_EXCLUSIVE* ]]
+	run kernel_hook 4.19.0-27-amd64
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "kmodkit-dkms: no modules for Linux 4.19.0-27-amd64, which is older than 5.10" ]]
 	run dkms remove "kmodkit/$version" --all
 	[ "$status" -eq 0 ]
 }
