@@ -242,14 +242,39 @@ is_as_good() {
 	run "$kernels/add" rig-added --deb "$BATS_TEST_TMPDIR/kernel.deb"
 	[ "$status" -eq 0 ]
 	[ "$(cat "$(dirname "$from")/rig-added/release")" = "$release" ]
-	run "$kernels/add" rig-added --headers "$from/build" --image "$from/vmlinuz" --modules "$from/modules"
+	cp -a "$from/usr" "$BATS_TEST_TMPDIR/"	# no toolchain's root directory sees it there
+	run "$kernels/add" rig-added --headers "$BATS_TEST_TMPDIR/usr/src/linux-headers-$release" \
+		--image "$from/vmlinuz" --modules "$from/modules"
 	[ "$status" -eq 0 ]
 	is_as_good "$release"
 
 	run "$kernels/add" rig-added --source /tmp
 	[ "$status" -eq 2 ]
+	run "$kernels/add" rig-added --headers "$from/build" --image "$from/vmlinuz" --modules /nowhere
+	[ "$status" -ne 0 ]
+	[[ $output == *"/nowhere"* ]]
 	run "$kernels/add" 6.1 --source "$from/build"
 	[ "$status" -eq 2 ]
+}
+
+@test "a name of a kernel is a name and no pattern" {
+	from=$("$kernels/fetch" 6.1 2>&3)
+	cache=$(dirname "$from")
+	add() { "$kernels/add" "$1" --headers "$from/build" --image "$from/vmlinuz"; }
+
+	add rig-added.foobar
+	add rig-added
+	[ "$("$kernels/fetch" rig-added.foobar)" = "$cache/rig-added.foobar" ]
+	add rig-added+1
+	[ "$("$kernels/fetch" rig-added+1)" = "$cache/rig-added+1" ]
+	rm -rf "${cache:?}"/rig-added{,.foobar,+1}
+}
+
+@test "a host whose apt knows Debian as stable has a mirror" {
+	. "$kernels/common"
+	apt-get() { echo "'https://mirror.example/debian/dists/stable$kind/InRelease' lists_stable 0"; }
+	[[ $(source_line trixie) == *" https://mirror.example/debian trixie main" ]]
+	[[ $(source_line trixie -security) == *" https://mirror.example/debian trixie-security main" ]]
 }
 
 # The same as Fedora and its kin pack it: the image among the modules, the headers in one directory.
