@@ -40,21 +40,24 @@ static inline void skeleton_changed(struct inode *inode)
 	inode->i_mtime = inode_set_ctime_current(inode);
 }
 
-static inline void simple_inode_init_ts(struct inode *inode)
+static inline void skeleton_init_times(struct inode *inode)
 {
 	skeleton_changed(inode);
 	inode->i_atime = inode->i_mtime;
 }
+
+#define simple_inode_init_ts skeleton_init_times
 #endif
 
 /* A name that stays without a user was one with a reference too many. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
-static inline void d_make_persistent(struct dentry *dentry, struct inode *inode)
+static inline void skeleton_make_persistent(struct dentry *dentry, struct inode *inode)
 {
 	d_instantiate(dentry, inode);
 	dget(dentry);
 }
 
+#define d_make_persistent skeleton_make_persistent
 #define skeleton_kill_super kill_litter_super
 #else
 #define skeleton_kill_super kill_anon_super

@@ -9,7 +9,7 @@
 
 /* Linux 6.7 made shrinkers itself; its header has this flag. */
 #ifndef SHRINKER_ALLOCATED
-static inline struct shrinker *shrinker_alloc(unsigned int flags, const char *name)
+static inline struct shrinker *skeleton_shrinker_alloc(unsigned int flags, const char *name)
 {
 	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
 
@@ -29,11 +29,14 @@ static inline int skeleton_register_shrinker(struct shrinker *shrinker, const ch
 #endif
 }
 
-static inline void shrinker_free(struct shrinker *shrinker)
+static inline void skeleton_shrinker_free(struct shrinker *shrinker)
 {
 	unregister_shrinker(shrinker);	/* does nothing where it is not registered */
 	kfree(shrinker);
 }
+
+#define shrinker_alloc skeleton_shrinker_alloc
+#define shrinker_free skeleton_shrinker_free
 #else
 /* Which cannot fail: what might was done by shrinker_alloc(). */
 static inline int skeleton_register_shrinker(struct shrinker *shrinker, const char *name)
