@@ -111,6 +111,27 @@ dkms_conf() {
 	[ ! -e "$rig/x" ]
 }
 
+@test "foreign code ends with the sandbox, also when that is killed" {
+	caged sleep 4711.25 &
+	pid=$!
+	for ((i = 0; i < 100; i++)); do
+		! pgrep -f '^sleep 4711.25' || break
+		sleep 0.1
+	done
+	kill -9 $(pgrep -f '^unshare .*sleep 4711.25')
+	wait $pid || true
+	for ((i = 0; i < 50; i++)); do
+		pgrep -f '^sleep 4711.25' || return 0
+		sleep 0.1
+	done
+	false
+}
+
+@test "a directory below /usr is shown, as an installed rig lies there" {
+	run -0 "$rig/sandbox" -r "$("$rig/kernels/toolchain" trixie dkms)" -w "$work" -o /usr/share/zoneinfo ls /usr/share/zoneinfo
+	[[ $output == *UTC* ]]
+}
+
 @test "a tree with a Makefile is built, in a copy" {
 	empty_module thing
 	echo 'obj-m := thing.o' > "$tree/Makefile"
