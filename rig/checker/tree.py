@@ -60,10 +60,30 @@ def read_result(path, most=1 << 20):
 
 
 def read_binary(path):
-    """The bytes of a module or a program that foreign code built."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    """The bytes of a module or a program that foreign code built; nothing of what is no file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
     with os.fdopen(fd, "rb") as file:
-        return file.read(256 << 20)
+        return file.read(256 << 20) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+
+
+def files_in(directory, top, pattern="*"):
+    """The files in a directory below @top, where foreign code may have put links instead."""
+    real = os.path.join(os.path.realpath(top), os.path.relpath(directory, top))
+    if os.path.realpath(directory) != real:
+        return []
+    return sorted(path for path in Path(directory).glob(pattern) if path.is_file() and not path.is_symlink())
+
+
+def empty(directory):
+    """Remove what foreign code left, of whatever mode."""
+    if os.path.isdir(directory):
+        subprocess.run(["chmod", "-R", "u+rwX", str(directory)], stderr=subprocess.DEVNULL, check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+    if os.path.lexists(directory):
+        raise RigError(f"{directory} cannot be removed")
 
 
 @dataclass
@@ -157,11 +177,14 @@ class Tree:
 
     def _unpack(self, deb):
         work = self.work / "package"
-        shutil.rmtree(work, ignore_errors=True)
+        empty(work)
         work.mkdir(parents=True)
+        work.chmod(0o700)
         shutil.copy(deb, work / "package.deb")
         done = Sandbox(work).run("dpkg-deb", "-x", "/kmodkit/package.deb", "/kmodkit/root")
-        found = [path for path in sorted((work / "root/usr/src").glob("*/dkms.conf")) if not path.is_symlink()]
+        # A package may have links instead of any of these directories.
+        found = [path for path in sorted((work / "root/usr/src").glob("*/dkms.conf"))
+                 if files_in(path.parent, work, "dkms.conf")]
         if done.returncode or not found:
             raise UsageError(f"{deb.name} has no /usr/src/*/dkms.conf")
         self.source = found[0].parent
@@ -186,20 +209,24 @@ class Tree:
                         os.symlink(os.readlink(path), to / name)
                 elif stat.S_ISREG(status.st_mode) and not re.search(r"\.(ko|o|mod\.c|cmd|mod)$", name):
                     size += status.st_size
-                    shutil.copy(path, to / name)
+                    shutil.copyfile(path, to / name)
+                    os.chmod(to / name, status.st_mode & 0o777)  # no file that changes its user
             if size > MOST_BYTES:
                 raise UsageError(f"{self.source} is larger than {MOST_BYTES >> 20} MiB")
 
     def build(self, kernel, extra=()):
         """Build the tree for a kernel, and read what came of it."""
         work = self.work / kernel.name
-        shutil.rmtree(work, ignore_errors=True)
+        empty(work)
         (work / "tree").mkdir(parents=True)
+        work.chmod(0o700)  # what is left there is nobody else's to run
         self.copy_to(work / "tree")
         sandbox = Sandbox(work)
         built = None
         for variables in (["KBUILD_EXTRA_WARN=1"], []):
             done = sandbox.run("env", *variables, *extra, HERE / "build-tree", kernel.release, kernel=kernel)
+            if os.path.islink(work / "out"):
+                raise RigError("the build put a link in the place of its results")
             result = read_result(work / "out/result").strip()
             if not result:
                 raise RigError(f"the build stopped: {done.stderr.decode(errors='replace')[-300:]}")
@@ -221,10 +248,10 @@ class Tree:
         if undefined and word == "ok":
             built.result, built.cause = "fail", f"unknown symbols: {' '.join(undefined)}"
         if built.result == "ok":
-            for path in sorted((out / "ko").glob("*.ko")):
+            for path in files_in(out / "ko", out, "*.ko"):
                 built.modules.append(self._module(path))
             built.modules = _in_order(built.modules)
-            built.tests = {path.name: read_binary(path) for path in sorted((out / "tests").iterdir())
+            built.tests = {path.name: read_binary(path) for path in files_in(out / "tests", out)
                            if re.fullmatch(r"[\w.-]{1,60}", path.name)}
         return built
 

@@ -3,6 +3,7 @@
 """Tests of what judges and reports, which need no machine: they read what one has said."""
 
 import io
+import os
 import sys
 import tempfile
 import unittest
@@ -11,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # pylint: disable=wrong-import-position
 from checker import elf, judge, log, machine, report  # noqa: E402
-from checker.tree import Module, Tree, _in_order  # noqa: E402
+from checker.tree import Module, Tree, _in_order, files_in, read_binary  # noqa: E402
 
 WARNING = """[    9.1] ------------[ cut here ]------------
 [    9.1] WARNING: CPU: 0 PID: 9 at fs/proc/generic.c:10 thing_open+0x1/0x2 [thing]
@@ -311,6 +312,40 @@ class Conf(unittest.TestCase):
             self.assertEqual(Tree(directory).parameters(), {})
             conf.write_text("# load no\nload thing size=4096 names=a,b\nload other $(reboot)\n")
             self.assertEqual(Tree(directory).parameters(), {"thing": "size=4096 names=a,b"})
+
+
+class Foreign(unittest.TestCase):
+    """What foreign code left in its directory."""
+
+    def test_links(self):
+        """No link leads out of it, whichever part of a path it is; a pipe has nothing to read."""
+        with tempfile.TemporaryDirectory() as name:
+            top = Path(name)
+            for directory in ("secret", "work/out/ko", "work/package/root/usr"):
+                (top / directory).mkdir(parents=True)
+            (top / "secret/key").write_text("secret")
+            (top / "work/out/tests").symlink_to(top / "secret")
+            os.mkfifo(top / "work/out/ko/pipe.ko")
+            (top / "work/out/ko/link.ko").symlink_to(top / "secret/key")
+            (top / "work/out/ko/thing.ko").write_bytes(b"thing")
+            one = Tree.__new__(Tree)
+            built = one._read(top / "work/out", "ok")  # pylint: disable=protected-access
+            self.assertEqual(built.tests, {})
+            self.assertEqual([(module.name, module.data) for module in built.modules], [("thing", b"thing")])
+            self.assertEqual(read_binary(top / "work/out/ko/pipe.ko"), b"")
+            self.assertEqual(read_binary(top / "work/out/ko/link.ko"), b"")
+            (top / "work/package/root/usr/src").symlink_to(top / "secret")
+            self.assertEqual(files_in(top / "work/package/root/usr/src", top / "work/package"), [])
+
+    def test_modes(self):
+        """A copy has no file that changes its user."""
+        with tempfile.TemporaryDirectory() as name:
+            (Path(name) / "from").mkdir()
+            (Path(name) / "from/Kbuild").write_text("obj-m := thing.o\n")
+            (Path(name) / "from/tool").write_text("")
+            (Path(name) / "from/tool").chmod(0o4755)
+            Tree(f"{name}/from").copy_to(Path(name) / "to")
+            self.assertEqual((Path(name) / "to/tool").stat().st_mode & 0o7777, 0o755)
 
 
 if __name__ == "__main__":
