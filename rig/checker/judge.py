@@ -10,18 +10,21 @@ from . import elf, log
 STAGES = ["build", "load", "surface", "tests", "exercise", "unload", "leftovers", "log"]
 
 # A module that finds no device of its kind is not at fault.
-NO_HARDWARE = re.compile(r"no (such |supported |compatible |suitable )?(device|hardware|card|adapter|chip)"
-                         r"|(device|hardware|card|adapter|chip)s? (was |were )?not (found|present|detected|supported)"
-                         r"|not (found|detected)|unsupported|only (runs|works) on|failed to (find|detect)", re.I)
+HARDWARE = r"(device|hardware|card|adapter|chip|board|controller|sensor|cpu|processor|platform|machine|laptop|model)s?"
+NO_HARDWARE = re.compile(rf"\b(no|unsupported|(failed|unable) to (find|detect)) (\w+ ){{0,3}}{HARDWARE}\b"
+                         rf"|\b{HARDWARE} ((is|was|were|are) )?(unsupported|"
+                         r"not (\w+ )?(found|present|detected|supported))"
+                         r"|only (runs|works) on", re.I)
 
 # The kernel's own, which come when something is used first, and stay.
 KERNELS_OWN = re.compile(
-    r"^(slab\t(:|kmalloc|bio-|biovec|dm_|ext4|loop|sock_inode|request_queue|skbuff)"
-    r"|sysfs(-dir)?\t/sys/(kernel/slab|devices/(virtual/(bdi|block/loop|workqueue|vc|tty)|system))"
-    r"|thread\t(loop\d|kworker|irq/|rcu|ext4|jbd2|mld|kdmflush|card)"
-    r"|debugfs(-dir)?\t/sys/kernel/debug/(bdi|block/loop|kmemleak|slab|tracing|fail)"
-    r"|proc(-dir)?\t/proc/(fs/(ext4|jbd2)|net/|tty/driver)"
-    r"|dev\t/dev/(loop|vcs|pts)|blockdev\t/dev/loop)")
+    r"^(slab\t(:|kmalloc-|bio-|biovec|dm_|ext4_|sock_inode|request_queue|skbuff)"
+    r"|sysfs(-dir)?\t/sys/(kernel/slab/|devices/(virtual/(bdi/|block/loop\d|vc/vcs|tty/tty\d)"
+    r"|system/(cpu|node|memory)/))"
+    r"|thread\t(loop\d|kworker|irq/|rcu[_oc]|ext4-|jbd2/|mld$|kdmflush|card\d+-crtc)"
+    r"|debugfs(-dir)?\t/sys/kernel/debug/(bdi/|block/loop\d|kmemleak$|slab/|tracing/)"
+    r"|proc(-dir)?\t/proc/(fs/(ext4|jbd2)(/|$)|net/(dev_snmp6|stat)/)"
+    r"|dev\t/dev/(loop\d|vcs[au]?\d|pts/)|blockdev\t/dev/loop\d)")
 
 LEFT_CLASSES = {
     "dev": "node-left", "devfile": "node-left", "devfile-dir": "node-left", "blockdev": "node-left",
@@ -141,23 +144,36 @@ class Judge:
 
     def _load(self):
         self.result.set("load", "PASS")
-        said = [event.words[0] for event in self.run.of("said")]
-        said = [log.TIMESTAMP.sub("", line) for line in said]
-        loaded = False
-        for event in self.run.of("verdict"):
-            if event.step != "load":
+        said, loaded, without = {}, False, set()
+        events = [event for event in self.run.events if event.step == "load" and event.kind in ("verdict", "said")]
+        module = ""
+        for event in events:  # what the kernel said follows each verdict
+            if event.kind == "verdict":
+                module = event.words[3].partition(": ")[0]
+                said[module] = []
+            else:
+                said.setdefault(module, []).append(log.TIMESTAMP.sub("", event.words[0]))
+        needs = {module.name: {name.replace("-", "_") for name in module.depends} for module in self.modules}
+        for event in events:
+            if event.kind != "verdict":
                 continue
             _, _, verdict, cause = event.words
             if verdict == "PASS":
                 loaded = True
                 continue
             module, _, error = cause.partition(": ")
-            evidence = next((line for line in said if NO_HARDWARE.search(line)), "")
+            said_then = said[module]
+            if without & needs.get(module, set()):
+                without.add(module.replace("-", "_"))
+                self.result.notes.append(f"{module} was not loaded, as it depends on one without its hardware")
+                continue
+            evidence = next((line for line in said_then if NO_HARDWARE.search(line)), "")
             if re.match("No such device", error) or \
                     (evidence and not re.match("unknown symbol|invalid (module|parameter)", error)):
+                without.add(module.replace("-", "_"))
                 self.result.set("load", "SKIP", f"{module}: {error}" + (f"; it says: {evidence}" if evidence else ""))
             else:
-                self.find("load", "load", f"{module} does not load: {error}", said, "load")
+                self.find("load", "load", f"{module} does not load: {error}", said_then, "load")
         return loaded
 
     def _log(self):
@@ -187,6 +203,8 @@ class Judge:
     def _surface(self):
         self.result.surface = sorted({tuple(event.words[0:2]) for event in self.run.of("new") if len(event.words) > 1})
         for event in self.run.of("lost"):
+            if event.words[0] == "thread" or KERNELS_OWN.match("\t".join(event.words)):
+                continue  # of its own, and its work may be done
             self.find("load", "name-lost", f"a second load that failed took away {' '.join(event.words)}",
                       step=event.step)
 

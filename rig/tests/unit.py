@@ -175,6 +175,37 @@ class Verdicts(unittest.TestCase):
         self.assertIn("no card found", result.causes["load"])
         self.assertFalse(result.failed)
 
+    def test_hardware_of_another(self):
+        """What one says of its hardware does not excuse another, nor does a word that is not about hardware."""
+        text = "@step\tload\n@verdict\tload\tload\tFAIL\tother: No such device\n@said\tother: no card found\n" \
+               "@verdict\tload\tload\tFAIL\tthing: Invalid argument\n@said\tthing: table entry not found\n@end\tload\n"
+        result = judged(text)
+        self.assertEqual([one.cause for one in result.findings], ["thing does not load: Invalid argument"])
+        for line, good in (("a: no supported card found", True), ("a: device not present", True),
+                           ("a: unsupported CPU", True), ("a: chip was not found", True),
+                           ("a: unsupported parameter", False), ("a: key not found", False)):
+            self.assertEqual(bool(judge.NO_HARDWARE.search(line)), good, line)
+
+    def test_needs_hardware_of_another(self):
+        """A module that depends on one without its hardware cannot load, and is not at fault."""
+        run = run_of("@step\tload\n@verdict\tload\tload\tFAIL\ta: No such device\n"
+                     "@verdict\tload\tload\tFAIL\tb-b: unknown symbol in module, or unknown parameter\n@end\tload\n")
+        result = judge.Judge(judge.Result("tree", "6.1"), run, [Module("a", b""), Module("b-b", b"", ["a"])],
+                             (set(), set())).judge()
+        self.assertEqual((result.findings, result.stages["load"]), ([], "SKIP"))
+
+    def test_left_in_net(self):
+        """Who has a name like one of the kernel's has no excuse."""
+        for line in ("proc\t/proc/net/thing", "thread\tcardreader", "dev\t/dev/loopback0", "slab\tloop_thing",
+                     "sysfs-dir\t/sys/devices/virtual/workqueue/thing", "debugfs-dir\t/sys/kernel/debug/failover"):
+            result = judged(LOADED + f"@step\tleftovers\n@left\t{line}\n@end\tleftovers\n")
+            self.assertEqual(len(result.findings), 1, line)
+
+    def test_lost_thread(self):
+        """A thread whose work was done has not been taken away."""
+        result = judged(LOADED + "@step\ttwice\n@lost\tthread\tprobe_thing\n@end\ttwice\n")
+        self.assertEqual(result.findings, [])
+
     def test_no_load(self):
         """Another error is a failure."""
         result = judged("@step\tload\n@verdict\tload\tload\tFAIL\tthing: Invalid argument\n@end\tload\n")
