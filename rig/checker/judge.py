@@ -194,7 +194,7 @@ class Judge:
     def _deaths(self):
         for step, kind, lines in self.run.deaths:
             words = [line.rstrip() for line in lines]
-            if kind == "panic" and self.result.findings:
+            if kind == "panic" and any(finding.step == step for finding in self.result.findings):
                 continue  # by what the kernel said before
             headline = next((line.strip("# ") for line in words if "panic" in line and "not syncing" in line), "")
             self.find(stage_of(step), kind, f"the machine {'panicked' if kind == 'panic' else 'hung'} in "

@@ -64,6 +64,9 @@ ABOUT_TAKEN_NAMES = re.compile(
 REPEATED = re.compile(r": Unknown parameter '")
 # A failure that the rig itself has ordered.
 ORDERED = re.compile(r"page allocation failure|FAULT_INJECTION|SLUB: Unable to allocate|vmalloc error")
+# What a failed allocation is no reason for: somebody has not looked at its result.
+SEVERE = re.compile(r"BUG[ :]|KASAN|UBSAN|Oops|general protection|cut here|WARNING:|refcount_t:|corruption"
+                    r"|ODEBUG: (?!Out)")
 
 
 @dataclass
@@ -107,6 +110,12 @@ class Report:
                      re.sub(r"Modules linked in:.*", "", self.text)):
             return True
         return re.search(r"(?<![0-9a-f])(0x)?ffffffffc[0-9a-f]{7}\b", self.text) is not None
+
+    def has_frame(self, modules):
+        """Whether it shows a function of one of the modules, or one of a module that is gone."""
+        names = "|".join(re.escape(name) for name in modules)
+        return re.search(rf"\[({names})(\([A-Z]+\))?[ \]]|(RIP: \w+:|^[ ?]*)(\[<)?(0x)?ffffffffc[0-9a-f]{{7}}\b",
+                         re.sub(r"Modules linked in:.*", "", self.text), re.M) is not None
 
     def where(self, modules):
         """The first function of a module's that it shows."""
@@ -152,6 +161,9 @@ def read(text):
                 end = next((i for i in range(number, len(lines)) if "</TASK>" in lines[i]), number + 1)
                 reports.append(Report(step, lines[number:min(end, number + 60)]))
             break
+        severe = complaints.search(line) and SEVERE.search(line)
+        if report and report.fails_by_order and severe:
+            report = None
         if report and len(report.lines) < 160:
             report.lines.append(line)
             if _is_over(report, line, framed):
@@ -159,7 +171,7 @@ def read(text):
             continue
         report = None
         if complaints.search(line) and not REPEATED.search(line):
-            ordered = any(ORDERED.search(seen) for seen in before[-12:] + [line])
+            ordered = not severe and any(ORDERED.search(seen) for seen in before[-12:] + [line])
             framed = bool(before and re.match(r"={30,}$", before[-1])) and "K" in line and "SAN" in line
             report = Report(step, fails_by_order=ordered)
             if re.match(r" *Call Trace", line):
@@ -177,6 +189,7 @@ def is_foreign(report, modules, baseline):
     if report.step.startswith(("twice", "load without memory", "parameters")) and \
             ABOUT_TAKEN_NAMES.search(report.text):
         return report.step.startswith("twice")
-    if report.blames(modules):
-        return False
-    return report.step == "boot" or report.shape in baseline
+    # Words and registers may hold a name or an address by chance.
+    if report.shape in baseline and not report.has_frame(modules):
+        return True
+    return report.step == "boot" and not report.blames(modules)

@@ -112,6 +112,27 @@ class Log(unittest.TestCase):
         for one in log.read(in_step("load", WARNING)):
             self.assertFalse(log.is_foreign(one, ["thing"], {one.shape}))
 
+    def test_baseline_by_chance(self):
+        """Nor is it where a register holds an address of modules, or a word is like the module's name."""
+        words = "[    0.5] R8: ffffffffc0201000 R9: 0\n[    0.5] Comm: thing\n[    0.5] ---"
+        text = FOREIGN.replace("[    0.5] ---", words)
+        for one in log.read(in_step("load", text)):
+            self.assertTrue(log.is_foreign(one, ["thing"], {one.shape}))
+            self.assertFalse(log.is_foreign(one, ["thing"], set()))
+        for one in log.read(in_step("load", UNLOADED)):
+            self.assertFalse(log.is_foreign(one, ["thing"], {one.shape}))
+
+    def test_failure_not_looked_at(self):
+        """Who uses what was not allocated is at fault, however the allocation failed."""
+        for ordered in ("[    9.0] SLUB: Unable to allocate memory on node -1\n[    9.0]   cache: kmalloc-64\n",
+                        "[    9.0] exercise: page allocation failure: order:9\n[    9.0] Call Trace:\n"
+                        "[    9.0]  thing_open+0x1/0x2 [thing]\n[    9.0] Mem-Info:\n"):
+            found = log.read(in_step("exercise file /dev/thing root", ordered +
+                                     "[    9.1] BUG: kernel NULL pointer dereference, address: 0000000000000000\n"
+                                     "[    9.1] RIP: 0010:thing_open+0x1/0x2 [thing]\n"
+                                     "[    9.1] ---[ end trace 0 ]---\n"))
+            self.assertEqual([one.kind for one in found if not log.is_foreign(one, ["thing"], set())], ["null-pointer"])
+
     def test_taken(self):
         """The kernel's way to refuse a name is no fault while the names are taken on purpose."""
         self.assertTrue(all(log.is_foreign(one, ["thing", "thing_2"], set())
@@ -264,6 +285,11 @@ class Verdicts(unittest.TestCase):
         result = judged(LOADED, in_step(step, UNLOADED), death=(step, "panic", []))
         self.assertEqual([one.kind for one in result.findings], ["use-after-unload"])
         self.assertEqual(result.stages["log"], "FAIL")
+
+    def test_panic_elsewhere(self):
+        """A panic of which the kernel said no more is told, whatever was found in another step."""
+        result = judged(LOADED, in_step("load", WARNING), death=("unload", "panic", []))
+        self.assertEqual([one.kind for one in result.findings], ["warning", "panic"])
 
     def test_leak(self):
         """The kernel's own modules have such addresses, too, before and after."""
