@@ -17,6 +17,9 @@ from .rig import CACHE, HERE, RigError, say
 MOST_BOOTS = 10
 # Steps that only look: a machine that begins again repeats them.
 REPEATED = ("load",)
+# How many words each line of the stages has at least.
+LEAST_WORDS = {"step": 1, "verdict": 4, "found": 2, "did": 3, "text": 3, "new": 2, "lost": 2, "said": 1, "left": 1,
+               "leak": 1, "leak-before": 1, "note": 1, "unexercised": 1}
 
 
 @dataclass
@@ -151,6 +154,8 @@ class Machine:
                     self.run.plain.setdefault(step, []).append(line)
                 continue
             kind, *words = line[1:].split("\t")
+            if len(words) < LEAST_WORDS.get(kind, 0):
+                continue  # the machine died while it wrote this
             if kind == "step":
                 step = open_step = words[0]
                 if self.plan.progress:
@@ -182,13 +187,17 @@ class Machine:
             for variable in ("KMK_KO", "KMK_KERNEL"):
                 environment.pop(variable, None)
             with subprocess.Popen(self._command(directory / "files"), stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, errors="replace",
+                                  stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
                                   env=environment) as process:
                 first = len(self.run.events)
                 lines = []
-                open_step = self._read(self._until_verdict(process.stdout, lines))
-                status = process.wait()
-            text = console.read_text(errors="replace") if console.exists() else ""
+                try:
+                    open_step = self._read(self._until_verdict(process.stdout, lines))
+                    status = process.wait()
+                except BaseException:
+                    process.terminate()  # or the machine would go on
+                    raise
+            text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
         self.run.boots += 1
         self.run.consoles.append(text)
         self.run.reports += log.read(text)
@@ -209,6 +218,9 @@ class Machine:
     def _until_verdict(stream, rest):
         """The stages' lines; what rig/vm/run says of the machine goes to @rest."""
         for line in stream:
+            broken = re.match(r"@[^#]*(# vm:.*)", line, re.S)
+            if broken:  # the machine died while it wrote
+                line = broken.group(1)
             if line.startswith("# vm:"):
                 rest.append(line)
                 rest.extend(stream)

@@ -2,10 +2,30 @@
 """Results as text for people, and as JSON, JUnit, TAP and Markdown for programs."""
 
 import json
+import re
 
 from .judge import STAGES, Finding, Result
 
 MOST_WORDS = 36
+
+
+def plain(words):
+    """In a line, without what would drive a terminal, or what XML and UTF-8 cannot have."""
+    return re.sub(r"[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
+                  "\N{REPLACEMENT CHARACTER}", str(words))
+
+
+def cleaned(results):
+    """The same results, with names and words of whatever the modules, and who wrote them, have said made plain."""
+    def clean(value):
+        if isinstance(value, str):
+            return plain(value)
+        if isinstance(value, dict):
+            return {clean(key): clean(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [clean(one) for one in value]
+        return value
+    return from_json([json.dumps({"results": [clean(result.as_dict()) for result in results]})])
 
 
 def rows(results):
@@ -36,6 +56,7 @@ def surface(result):
 
 def text(results):
     """All that a person wants to know."""
+    results = cleaned(results)
     out = [table(results), ""]
     for result in results:
         title = f"{result.name or result.tree} on {result.kernel}"
@@ -64,13 +85,16 @@ def text(results):
 
 def markdown(results):
     """For a pull request."""
-    lines = list(rows(results))
+    results = cleaned(results)
+    lines = [[str(cell).replace("|", "\\|") for cell in row] for row in rows(results)]
     out = ["| " + " | ".join(lines[0]) + " |", "|" + " --- |" * len(lines[0])]
     out += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in lines[1:]]
     for result in results:
         for finding in result.findings:
-            out += ["", f"**{finding.stage}** on {result.kernel}: {finding.kind}: {finding.cause}", "", "```"]
-            out += finding.words[:MOST_WORDS] + [finding.command, "```"]
+            words = finding.words[:MOST_WORDS] + [finding.command]
+            fence = "`" * max([3] + [len(run) + 1 for line in words for run in re.findall("`+", line)])
+            cause = re.sub(r"([\\`*_<>\[\]|&])", r"\\\1", finding.cause)
+            out += ["", f"**{finding.stage}** on {result.kernel}: {finding.kind}: {cause}", "", fence, *words, fence]
     return "\n".join(out) + "\n"
 
 
@@ -101,6 +125,7 @@ def junit(results):
     """A JUnit file's text."""
     # pylint: disable-next=import-outside-toplevel # only who asks for it needs the library
     from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+    results = cleaned(results)
     xml = JUnitXml("kmodkit")
     suites = {}
     for result, stage, verdict in _cases(results):
@@ -113,8 +138,7 @@ def junit(results):
             for finding in result.findings:
                 if finding.stage == stage or (stage == "log" and finding.words):
                     failure = Failure(finding.cause, finding.kind)
-                    words = "\n".join(finding.words + [finding.command])
-                    failure.text = "".join(char for char in words if char in "\n\t" or char >= " ")
+                    failure.text = "\n".join(finding.words + [finding.command])
                     failures.append(failure)
             case.result = failures or [Failure(result.causes.get(stage, ""))]
         suite.add_testcase(case)
@@ -126,11 +150,12 @@ def junit(results):
 def tap(results):
     """The Test Anything Protocol."""
     lines, number = [], 0
-    for result, stage, verdict in _cases(results):
+    for result, stage, verdict in _cases(cleaned(results)):
         number += 1
+        name = (result.name or result.tree).replace("#", "-")  # which begins a directive
         skip = f" # SKIP {result.causes.get(stage, '')}" if verdict == "SKIP" else ""
         word = "not ok" if verdict == "FAIL" else "ok"
-        lines.append(f"{word} {number} - {result.name or result.tree} on {result.kernel}: {stage}{skip}")
+        lines.append(f"{word} {number} - {name} on {result.kernel}: {stage}{skip}")
         if verdict == "FAIL":
             for finding in result.findings:
                 if finding.stage == stage:

@@ -240,9 +240,9 @@ class Tree:
         return built
 
     def _read(self, out, result):
-        word, _, cause = result.partition(" ")
+        word, _, cause = result.split("\n")[0].partition(" ")
         log = read_result(out / "log")
-        built = Built(word, cause, read_result(out / "name").strip(), log=log)
+        built = Built(word, cause, read_result(out / "name").split("\n")[0], log=log)
         built.warnings = len(set(re.findall(r"^.*: warning: .*$", log, re.M)))
         undefined = re.findall(r'"(\w+)" \[.*\] undefined!', log)
         if undefined and word == "ok":

@@ -39,6 +39,18 @@ dkms_conf() {
 	done
 }
 
+@test "what the rig itself cannot do is no failure of the modules: exit status 3" {
+	echo '{"results": [{"tree": "t", "kernel": "6.1", "stages": {"build": "PASS"}}]}' > "$tree/json"
+	run -2 "$rig/kmodkit" report "$tree/json"	# no findings
+	echo '{"results": [{"tree": "t\u00e9\ufffd", "kernel": "6.1", "findings": [], "stages": {"build": "PASS"}}]}' > "$tree/json"
+	run -3 "$rig/kmodkit" report --junit /no/such/dir/file "$tree/json"
+	run -2 "$rig/kmodkit" report /bin/true
+	run -3 bash -c '"$1" report "$2" > /dev/full' bash "$rig/kmodkit" "$tree/json"
+	for locale in C en_US.ISO-8859-1; do
+		run -0 env LC_ALL=$locale PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 PYTHONIOENCODING=ascii "$rig/kmodkit" report "$tree/json"
+	done
+}
+
 @test "help promises what is there: exit status 0" {
 	for arguments in help --help 'check --help' 'report --help' 'kernels --help' 'shell --help'; do
 		# shellcheck disable=SC2086 # words are wanted

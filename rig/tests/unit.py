@@ -261,6 +261,17 @@ class Verdicts(unittest.TestCase):
                         "@left\tdev\t/dev/thing\n@end\tunload\n")
         self.assertEqual([one.kind for one in result.findings], ["stuck"])
 
+    def test_cut(self):
+        """A machine may die while it writes a line."""
+        for line in ("@found\tuninit", "@verdict\tunload\tunl", "@did\tfile /dev/thing root\t9",
+                     "@text\tthing", "@step",
+                     "@leak\tslab kmal", "@leak-before\tslab kmalloc-8 2", "@lost\tdev", "@new", "@left", "@note"):
+            self.assertEqual(judged(LOADED + line).findings, [], line)
+        rest = []
+        lines = list(machine.Machine._until_verdict(  # pylint: disable=protected-access
+            io.StringIO("@step\tload\n@found\tuni# vm: the kernel panicked:\n#   Oops\n"), rest))
+        self.assertEqual((lines, rest), (["@step\tload\n"], ["# vm: the kernel panicked:\n", "#   Oops\n"]))
+
     def test_found(self):
         """What no log tells of."""
         result = judged(LOADED + "@step\texercise file /dev/thing root\n@found\tuninitialised\tread gives away\n")
@@ -326,6 +337,26 @@ class Reports(unittest.TestCase):
         lines = [line for line in Parser().parse_text(report.tap([self.bad])) if line.category == "test"]
         self.assertEqual(len(lines), 7)
         self.assertEqual(sum(not line.ok for line in lines), 2)
+
+    def test_odd_names(self):
+        """Whatever a module and its makers say, each form stays valid, and no terminal is driven."""
+        import junitparser  # pylint: disable=import-outside-toplevel
+        from tap.parser import Parser  # pylint: disable=import-outside-toplevel
+        odd = "a\x1b]0;b\x07\x00\udcff\ufffe|`` # TODO c\nBail out!\nok 9 - <d>"
+        for text in (odd, odd.replace("``", "```")):
+            result = judged(LOADED, in_step("load", WARNING))
+            result.tree = result.name = text
+            result.causes["load"] = text
+            result.stages["tests"], result.causes["tests"] = "SKIP", text
+            result.findings[0].cause, result.findings[0].words = text, [text]
+            xml = junitparser.JUnitXml.fromstring(report.junit([result]).encode())
+            self.assertEqual(sum(suite.failures for suite in xml), 2)
+            lines = list(Parser().parse_text(report.tap([result])))
+            self.assertEqual({line.category for line in lines}, {"plan", "test", "diagnostic"})
+            self.assertEqual(sum(line.category == "test" and not line.ok and not line.todo for line in lines), 2)
+            for form in (report.text, report.markdown, report.tap):
+                self.assertNotRegex(form([result]), "[\x00-\x08\x0b-\x1f\x7f\udc80-\udcff]")
+            self.assertEqual(report.from_json([report.as_json([result])])[0].name, text)
 
     def test_text(self):
         """The cause, the kernel's words and the command are there."""
