@@ -41,8 +41,11 @@ class Kernel:
         """Of these modules, those that are the kernel's own, as it has them."""
         found = []
         for name in names:
+            if not re.fullmatch(r"\w[\w-]*", name):
+                continue  # a foreign module says so
+            # Not as this host is set up.
             done = subprocess.run(
-                ["modprobe", "-S", self.release, "-d", str(self.dir / "image"),
+                ["modprobe", "-C", "/dev/null", "-S", self.release, "-d", str(self.dir / "image"),
                  "--show-depends", name], capture_output=True, text=True, check=False,
                 env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
             if done.returncode == 0:
@@ -58,10 +61,11 @@ def _lines(path):
 
 
 def listed():
-    """The names of all kernels that the rig knows."""
+    """The names of all kernels that a tree can be checked on: the sandbox builds for them."""
     added = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "kmodkit/kernels"
+    # User-mode Linux is a program of the host's: a module in it is no longer locked up.
     return [line[0] for path in (HERE / "kernels/list", HERE / "kernels/instrumented", added)
-            for line in _lines(path)]
+            for line in _lines(path) if line[4] == "amd64" and line[3] != "uml" and not line[5].endswith("-llvm")]
 
 
 def default():
@@ -76,9 +80,11 @@ def default():
 def check_names(names):
     """Refuse a name before anything is done."""
     known = listed()
+    if not names:
+        raise UsageError(f"no kernel is named; there are: {' '.join(known)}")
     for name in names:
         if name not in known:
-            raise UsageError(f"no kernel '{name}'; there are: {' '.join(known)}")
+            raise UsageError(f"no kernel '{name}' to check on; there are: {' '.join(known)}")
 
 
 def get(name):

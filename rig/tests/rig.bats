@@ -32,7 +32,7 @@ dkms_conf() {
 
 @test "usage errors: exit status 2, and what was wrong" {
 	for arguments in '' foo '-k' 'kernels foo' 'kernels fetch' 'shell --foo' 'check --foo' 'check /no/such/tree' \
-			 'check . -k 0.1' 'check . --shard 3/2' 'check . --shard x' 'report' 'report /no/such/file'; do
+			 'check . -k 0.1' 'check . -k 6.12-arm64' 'check . -k 6.1-uml' 'check . -k 6.1-clang' 'check . --shard 3/2' 'check . --shard x' 'report' 'report /no/such/file'; do
 		# shellcheck disable=SC2086 # words are wanted
 		run -2 "$rig/kmodkit" $arguments
 		[ -n "$output" ]
