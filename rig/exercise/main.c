@@ -137,6 +137,24 @@ long called(long result)
 }
 
 /*
+ * Whether all that came this way is as good as random: a generator's numbers, something
+ * encrypted or compressed, of which some bytes look like anything. Counting is no exact thing here.
+ */
+static bool is_noise(const unsigned char *memory, size_t size, const char *by)
+{
+	static unsigned int counts[32][256], totals[32];
+	unsigned int way = *by & 31;
+
+	for (size_t i = 0; i < size; i++)
+		counts[way][memory[i]]++;
+	totals[way] += size;
+	for (unsigned int i = 0; i < 256; i++)
+		if (counts[way][i] <= totals[way] / 1024)
+			return false;
+	return totals[way] >= 4096;
+}
+
+/*
  * Look for the bytes with which SLUB poisons a freed object, which a new one holds at
  * first; and for addresses of kernel memory on x86-64 and arm64, which no caller here writes.
  */
@@ -145,6 +163,8 @@ void inspect(const unsigned char *memory, size_t size, const char *by)
 	size_t run = 0;
 	uint64_t word;
 
+	if (is_noise(memory, size, by))
+		return;
 	for (size_t i = 0; i < size; i++) {
 		run = (memory[i] == 0x6b || memory[i] == 0x5a) &&
 			(!run || memory[i] == memory[i - 1]) ? run + 1 : 0;

@@ -98,6 +98,17 @@ dkms_conf() {
 	done
 }
 
+@test "random numbers are not taken for addresses or poison" {
+	cd "$BATS_TEST_TMPDIR"
+	make -s -C "$rig/exercise" OUT="$PWD"
+	: > hints
+	for seed in 1 2 3; do
+		run -0 ./exercise -s "$seed" -t 3 -u "$([ "$(id -u)" -ne 0 ] && echo 0 || echo 65534)" -i hints file /dev/urandom
+		[[ $output == *@did* ]]
+		[[ $output != *@found* ]]
+	done
+}
+
 @test "foreign code is an ordinary user without a capability" {
 	run -0 caged sh -c 'id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status'
 	[[ ${lines[0]} != 0 || $(id -u) -ne 0 ]]
