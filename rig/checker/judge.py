@@ -71,6 +71,7 @@ class Result:
     modules: list = field(default_factory=list)
     warnings: int = 0
     seed: int = 1
+    limit: int = 30
     seconds: float = 0
 
     def set(self, stage, verdict, cause=""):
@@ -121,6 +122,8 @@ class Judge:
         self.seen.add(key)
         step = step.removeprefix("after ")
         again = f"kmodkit check {shlex.quote(self.result.tree)} -k {self.result.kernel} --seed {self.result.seed}"
+        if self.result.limit > 30:
+            again += f" --seconds {self.result.limit}"
         if step and step != "begin":
             again += f" --only {shlex.quote(step)}"
         self.result.findings.append(Finding(stage, kind, cause, list(words)[:60], again, step))
@@ -129,8 +132,11 @@ class Judge:
         """Everything."""
         loaded = self._load()
         tested = any(event.words[1] == "tests" for event in self.run.of("verdict"))
+        done = {stage_of(event.words[0]) for event in self.run.of("end") if event.words}
         for stage in STAGES[2:]:
-            has = loaded and (tested or stage != "tests")
+            # Where the machine did not come to it, nobody looked.
+            has = loaded and (tested or stage != "tests") and \
+                (stage in done or stage not in ("unload", "leftovers") or not done & {"exercise", "unload"})
             self.result.set(stage, "PASS" if has else "-")
         self._log()
         self._deaths()

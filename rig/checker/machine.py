@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import elf, log
-from .rig import CACHE, HERE, RigError, say
+from .rig import CACHE, HERE, RigError, lock, say
 
 MOST_BOOTS = 10
 # Steps that only look: a machine that begins again repeats them.
@@ -53,12 +53,19 @@ def patience():
     return min(10, max(1, busy) * 1.1 ** max(0, os.nice(0)))
 
 
+def digest(*paths):
+    """Of the contents of files, and of those in directories."""
+    files = sorted(file for path in paths for file in (path.iterdir() if path.is_dir() else [path]) if file.is_file())
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
 def programs():
-    """Build the programs of the machine, once."""
-    out = CACHE / "exercise"
+    """Build the programs of the machine, once for each version of them: times would not tell those apart."""
+    out = CACHE / "exercise" / digest(HERE / "exercise")
     out.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["make", "-s", "-C", str(HERE / "exercise"), f"OUT={out}"],
-                          capture_output=True, text=True, check=False)
+    with lock("exercise"):
+        done = subprocess.run(["make", "-s", "-C", str(HERE / "exercise"), f"OUT={out}"],
+                              capture_output=True, text=True, check=False)
     if done.returncode:
         raise RigError(f"the programs of the machine do not build: {done.stderr[-500:]}")
     return out
@@ -125,12 +132,14 @@ class Machine:
             f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items()))
 
     def _command(self, directory):
-        seconds = int((240 + 4 * self.plan.seconds) * patience())
+        # Each of the tree's own tests may take 300 s.
+        seconds = int((240 + 4 * self.plan.seconds + 300 * len(self.plan.tests)) * patience())
         # Every object of every cache would make the machine's boot take twice as long.
         # A task that oopsed may hold a lock that all others wait for: begin another machine at once.
         append = "slub_debug=FZPU,kmalloc-* hash_pointers=never oops=panic kmk.unscanned"
         if self.kernel.is_instrumented:
-            seconds = int((60 + self.plan.seconds) * patience())  # rig/vm/run gives ten times that
+            # rig/vm/run gives ten times that
+            seconds = int((60 + self.plan.seconds + 30 * len(self.plan.tests)) * patience())
         elif self.kernel.has("KFENCE"):
             append += " kfence.sample_interval=10"
         command = [str(HERE / "vm/run"), "-k", str(self.kernel.dir), "-t", str(seconds),
@@ -202,12 +211,13 @@ class Machine:
         self.run.consoles.append(text)
         self.run.reports += log.read(text)
         events = self.run.events[first:]
-        if status == 2 or (status == 5 and not events):
+        steps = [event.words[0] for event in events if event.kind == "step"]
+        if status == 2 or (status in (4, 5) and not steps):  # before it had a module
             raise RigError(f"the machine did not run: {' '.join(lines)[-500:]}")
         if status == 5 and not open_step:
             raise RigError("the machine was too slow: it was in none of the module's steps when its time was over")
         if status in (4, 5):
-            self.run.deaths.append((open_step or "boot", "panic" if status == 4 else "hang", lines))
+            self.run.deaths.append((open_step or steps[-1], "panic" if status == 4 else "hang", lines))
             if not open_step or open_step in REPEATED:
                 return False
             self.done.append(open_step)
@@ -237,9 +247,14 @@ class Machine:
 
 def baseline(kernel):
     """What the machine shows without any module, kept for each version of a kernel."""
+    with lock(f"baseline-{kernel.name}"):
+        return _baseline(kernel)
+
+
+def _baseline(kernel):
     kept = CACHE / "baseline" / kernel.name
-    stages = hashlib.sha256((HERE / "exercise/stages").read_bytes()).hexdigest()
-    stamp = f"{kernel.identity} {stages}"
+    seen_by = [HERE / name for name in ("exercise", "vm", "checker/log.py", "checker/machine.py")]
+    stamp = f"{kernel.identity} {digest(*seen_by)}"
     if (kept / "stamp").exists() and (kept / "stamp").read_text() == stamp:
         return set((kept / "shapes").read_text().splitlines()), \
             set((kept / "left").read_text().splitlines())
