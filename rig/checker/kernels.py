@@ -24,6 +24,11 @@ class Kernel:
         checkers = r"^CONFIG_(KASAN|KCSAN|GCOV_KERNEL)=y"
         return config.exists() and re.search(checkers, config.read_text(), re.M) is not None
 
+    @property
+    def is_own(self):
+        """Whether the rig has configured it, with little more than its tests want."""
+        return (self.dir / "config").exists()
+
     def has(self, option):
         """Whether it was configured with that option."""
         config = self.dir / "config"

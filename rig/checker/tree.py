@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .rig import CACHE, HERE, RigError, UsageError, output_of, say
+from .rig import CACHE, HERE, RigError, UsageError, lock, output_of, say
 
 MOST_BYTES = 512 << 20
 
@@ -119,6 +119,7 @@ class Tree:
         self.argument = argument
         self.label = argument
         self.source = None
+        self.packaged = False
         digest = hashlib.sha256(os.path.realpath(argument).encode()).hexdigest()[:8]
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", argument.rstrip("/").split("/")[-1] or "tree")
         self.work = CACHE / "check" / f"{name}-{digest}"
@@ -139,7 +140,7 @@ class Tree:
             name, version = argument.split("/")
             for path in (Path(f"/var/lib/dkms/{name}/{version}/source"), Path(f"/usr/src/{name}-{version}")):
                 if (path / "dkms.conf").exists():
-                    self.source = path.resolve()
+                    self.source, self.packaged = path.resolve(), True
                     return
             raise UsageError(f"{argument} is no directory, and this machine's DKMS has no such module")
         else:
@@ -166,16 +167,23 @@ class Tree:
             for deb in into.glob("*.deb"):
                 deb.unlink()
             say(f"fetching {package} of {suite}")
-            script = '. "$1/kernels/common"; use_suite "$3" "$host_arch"; cd "$2"; apt-get -qq download "$4"'
+            script = '. "$1/kernels/common"; use_suite "$3" "$host_arch"; cd "$2"; ' \
+                     'apt-cache show "$4" > /dev/null || exit 9; apt-get -qq download "$4"'
             done = subprocess.run(["bash", "-c", script, "fetch", str(HERE), str(into), suite, package],
                                   capture_output=True, text=True, check=False)
             debs = list(into.glob("*.deb"))
+            if done.returncode == 9:
+                raise UsageError(f"{suite} has no package {package}")
             if done.returncode or not debs:
-                raise UsageError(f"{suite} has no package {package}: {done.stderr.strip().splitlines()[-1:]}")
+                raise RigError(f"{package} of {suite} was not fetched: {' '.join(done.stderr.splitlines()[-3:])}")
         self.label = package
         self._unpack(debs[-1])
 
     def _unpack(self, deb):
+        with lock(f"unpack-{self.work.name}"):
+            self._unpack_once(deb)
+
+    def _unpack_once(self, deb):
         work = self.work / "package"
         empty(work)
         work.mkdir(parents=True)
@@ -187,7 +195,7 @@ class Tree:
                  if files_in(path.parent, work, "dkms.conf")]
         if done.returncode or not found:
             raise UsageError(f"{deb.name} has no /usr/src/*/dkms.conf")
-        self.source = found[0].parent
+        self.source, self.packaged = found[0].parent, True
 
     def parameters(self):
         """The parameters that kmodkit.conf has for each module."""
@@ -197,8 +205,11 @@ class Tree:
     def copy_to(self, directory):
         """Copy the sources: plain files, directories and links, nothing that was built."""
         size = 0
+        # What is packaged has nothing that is not wanted; elsewhere somebody works.
+        works = not self.packaged
         for here, dirs, files in os.walk(self.source):
-            dirs[:] = [name for name in dirs if name not in (".git", "build") or here != str(self.source)]
+            dirs[:] = [name for name in dirs if here != str(self.source) or name != ".git" and
+                       not (works and name == "build" and not (Path(here) / name / "Makefile").exists())]
             to = directory / os.path.relpath(here, self.source)
             to.mkdir(parents=True, exist_ok=True)
             for name in files + [name for name in dirs if os.path.islink(os.path.join(here, name))]:
@@ -207,7 +218,8 @@ class Tree:
                 if stat.S_ISLNK(status.st_mode):
                     if not os.path.lexists(to / name):
                         os.symlink(os.readlink(path), to / name)
-                elif stat.S_ISREG(status.st_mode) and not re.search(r"\.(ko|o|mod\.c|cmd|mod)$", name):
+                elif stat.S_ISREG(status.st_mode) and \
+                        not (works and re.search(r"\.(ko|o|mod\.c|cmd|mod)$", name)):
                     size += status.st_size
                     shutil.copyfile(path, to / name)
                     os.chmod(to / name, status.st_mode & 0o777)  # no file that changes its user
@@ -216,6 +228,10 @@ class Tree:
 
     def build(self, kernel, extra=()):
         """Build the tree for a kernel, and read what came of it."""
+        with lock(f"check-{self.work.name}-{kernel.name}"):
+            return self._build(kernel, extra)
+
+    def _build(self, kernel, extra):
         work = self.work / kernel.name
         empty(work)
         (work / "tree").mkdir(parents=True)
@@ -232,9 +248,8 @@ class Tree:
                 raise RigError(f"the build stopped: {done.stderr.decode(errors='replace')[-300:]}")
             again = self._read(work / "out", result)
             # A tree that takes warnings for errors has none of its own with W=1 alone.
-            if built is None or again.result == "ok":
-                again.warnings = max(again.warnings, built.warnings if built else 0)
-                built = again
+            again.warnings = max(again.warnings, built.warnings if built else 0)
+            built = again
             if built.result != "fail":
                 break
         return built

@@ -164,6 +164,18 @@ dkms_conf() {
 	[ ! -e "$tree/thing.ko" ]
 }
 
+@test "all modules are built of a tree that has them in several directories" {
+	for name in one two; do
+		mkdir "$tree/$name"
+		empty_module "$name/$name"
+		echo "obj-m := $name.o" > "$tree/$name/Makefile"
+	done
+	run -0 build
+	[ "$output" = ok ]
+	[ -s "$work/out/ko/one.ko" ]
+	[ -s "$work/out/ko/two.ko" ]
+}
+
 @test "a build error is told by its first line" {
 	empty_module thing 'int f(void) { return no_such_name; }'
 	echo 'obj-m := thing.o' > "$tree/Makefile"

@@ -6,12 +6,15 @@ import io
 import os
 import sys
 import tempfile
+import threading
+import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # pylint: disable=wrong-import-position
-from checker import elf, judge, log, machine, report  # noqa: E402
+from checker import elf, judge, log, machine, report, rig  # noqa: E402
 from checker.tree import Module, Tree, _in_order, files_in, read_binary  # noqa: E402
 
 WARNING = """[    9.1] ------------[ cut here ]------------
@@ -260,6 +263,15 @@ class Verdicts(unittest.TestCase):
         result = judged(LOADED + "@step\tunload\n@verdict\tunload\tunload\tFAIL\tthing cannot be unloaded\n"
                         "@left\tdev\t/dev/thing\n@end\tunload\n")
         self.assertEqual([one.kind for one in result.findings], ["stuck"])
+        self.assertEqual(result.stages["leftovers"], "-")
+
+    def test_seconds(self):
+        """The command that repeats a failure takes as long."""
+        self.assertNotIn("--seconds", judged(LOADED, in_step("load", WARNING)).findings[0].command)
+        result = judge.Result("tree", "6.1", limit=90)
+        run = run_of(LOADED + "@step\texercise file /dev/thing root\n@found\trace\tx\n")
+        judge.Judge(result, run, [Module("thing", b"")], (set(), set())).judge()
+        self.assertIn("--seconds 90", result.findings[0].command)
 
     def test_cut(self):
         """A machine may die while it writes a line."""
@@ -366,6 +378,26 @@ class Reports(unittest.TestCase):
         self.assertIn("| FAIL |", report.markdown([self.bad]))
 
 
+class Locks(unittest.TestCase):
+    """Two runs at once."""
+
+    def test_lock(self):
+        """The second waits for the first."""
+        order = []
+        with tempfile.TemporaryDirectory() as name, unittest.mock.patch.object(rig, "CACHE", Path(name)), \
+                unittest.mock.patch.object(rig, "say"):
+            def other():
+                with rig.lock("thing"):
+                    order.append("second")
+            with rig.lock("thing"):
+                thread = threading.Thread(target=other)
+                thread.start()
+                time.sleep(0.2)
+                order.append("first")
+            thread.join()
+        self.assertEqual(order, ["first", "second"])
+
+
 class Elf(unittest.TestCase):
     """A module's file is foreign, and may be anything."""
 
@@ -434,6 +466,25 @@ class Foreign(unittest.TestCase):
             (Path(name) / "from/tool").chmod(0o4755)
             Tree(f"{name}/from").copy_to(Path(name) / "to")
             self.assertEqual((Path(name) / "to/tool").stat().st_mode & 0o7777, 0o755)
+
+
+class Copy(unittest.TestCase):
+    """What of a tree is built."""
+
+    def test_copy(self):
+        """Where somebody works, what was built stays behind; but a package is whole."""
+        with tempfile.TemporaryDirectory() as name:
+            top = Path(name)
+            (top / "from/build").mkdir(parents=True)
+            for file in ("Kbuild", "blob.o", "build/rules.mk"):
+                (top / "from" / file).write_text("obj-m := thing.o\n")
+            tree = Tree(f"{name}/from")
+            tree.copy_to(top / "worked")
+            tree.packaged = True
+            tree.copy_to(top / "packaged")
+            self.assertEqual(sorted(path.name for path in (top / "worked").rglob("*")), ["Kbuild"])
+            self.assertEqual(sorted(path.name for path in (top / "packaged").rglob("*")),
+                             ["Kbuild", "blob.o", "build", "rules.mk"])
 
 
 if __name__ == "__main__":
