@@ -293,7 +293,7 @@ newer_functions() {
 @test "the source and what was built of it in two directories: O=" {
 	headers_of 6.1
 	cp -r "$BATS_FILE_TMPDIR"/src/usr/src/kmodkit-* "$dir/src"
-	make -C "$dir/src" KDIR="${include%/include}" O="$build" CONFIG_DEBUG_INFO_BTF_MODULES=
+	make -C "$dir/src" KDIR="${include%/include}" O="$build" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES=
 	[ "$(find "$dir/src" -name 'kmk_*.ko' | wc -l)" -eq 7 ]
 
 	echo '#error "broken"' >> "$dir/src/minimal/kmk_minimal.c"
