@@ -264,6 +264,7 @@ const struct file_operations cramfs_dir_operations = {
 	.fsync		= noop_fsync,
 	.unlocked_ioctl	= kmk_op(fileattr_ioctl, cramfs_fileattr),
 	.compat_ioctl	= compat_ptr_ioctl,
+	.setlease	= generic_setlease,
 };
 
 /* Names */

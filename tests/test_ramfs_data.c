@@ -883,6 +883,22 @@ START_TEST(leases)
 }
 END_TEST
 
+#ifndef F_SETDELEG
+#define F_SETDELEG 1040
+#endif
+
+START_TEST(delegations_of_directories)
+{
+	struct { uint32_t flags; uint16_t type, reserved; } delegation = { .type = F_RDLCK };
+	int dir = ck_ok(open(MNT, O_RDONLY | O_DIRECTORY));
+
+	ck_ok(fcntl(dir, F_SETDELEG, &delegation));
+	delegation.type = F_UNLCK;
+	ck_ok(fcntl(dir, F_SETDELEG, &delegation));
+	close(dir);
+}
+END_TEST
+
 /* Memory */
 
 #define MIB 1048576
@@ -1228,6 +1244,10 @@ int main(void)
 	tcase_add_test(tc, file_size_limit);
 	tcase_add_test(tc, advice);
 	tcase_add_test(tc, leases);
+	if (kernel_from(6, 19))
+		tcase_add_test(tc, delegations_of_directories);
+	else
+		skip_test("delegations_of_directories", "these came with Linux 6.19");
 	tcase_add_test(tc, readers_and_writer);
 	if (keeps_freed_memory())
 		skip_test("memory_comes_back", KEEPS_FREED_MEMORY);
