@@ -505,10 +505,10 @@ static bool cramfs_retry_read(struct inode *inode, unsigned int shrinks)
 /* Read from one folio or one hole; 0 at the end of the file. */
 static ssize_t cramfs_read_some(struct inode *inode, loff_t pos, struct iov_iter *to)
 {
+	size_t want, usable, most = iov_iter_count(to);
 	pgoff_t index = pos >> PAGE_SHIFT, end;
 	unsigned int shrinks;
 	struct folio *folio;
-	size_t want, usable;
 	ssize_t got;
 	loff_t left;
 
@@ -517,7 +517,7 @@ static ssize_t cramfs_read_some(struct inode *inode, loff_t pos, struct iov_iter
 		left = cramfs_eof(inode) - pos;
 		if (left <= 0)
 			return 0;
-		want = min_t(u64, left, iov_iter_count(to));
+		want = min_t(u64, left, most);
 		folio = cramfs_get_folio(inode, index);
 		usable = folio ? cramfs_usable(folio, pos) : 0;
 		if (usable) {
@@ -540,6 +540,8 @@ static ssize_t cramfs_read_some(struct inode *inode, loff_t pos, struct iov_iter
 			return got ?: -EFAULT;
 		if (got > 0)
 			iov_iter_revert(to, got);
+		/* one truncate after the other leaves the time for a page, if not for a large folio */
+		most = min_t(size_t, most, PAGE_SIZE);
 	} while (!fatal_signal_pending(current));
 	return -EINTR;
 }
@@ -1084,29 +1086,38 @@ static pgoff_t cramfs_next_hole(struct inode *inode, pgoff_t index, pgoff_t end)
 }
 
 /* A page is data, also one that fallocate() reserved or that memory failure took. */
+static loff_t cramfs_find_hole_data(struct inode *inode, loff_t offset, int whence)
+{
+	loff_t size = cramfs_eof(inode);
+	pgoff_t index, end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+
+	if (offset < 0 || offset >= size)
+		return -ENXIO;
+	if (whence == SEEK_DATA) {
+		index = cramfs_next_page(inode, offset >> PAGE_SHIFT, end);
+		if (index == end)
+			return -ENXIO;
+	} else {
+		index = cramfs_next_hole(inode, offset >> PAGE_SHIFT, end);
+	}
+	/* the end of the last page that a file can have is no loff_t */
+	return min_t(u64, size, max_t(u64, offset, (u64)index << PAGE_SHIFT));
+}
+
 static loff_t cramfs_seek_hole_data(struct file *file, loff_t offset, int whence)
 {
 	struct inode *inode = file_inode(file);
-	pgoff_t index, end;
-	unsigned int shrinks;
-	loff_t size;
+	unsigned int shrinks = cramfs_begin_read(inode);
+	loff_t found = cramfs_find_hole_data(inode, offset, whence);
 
-	do {
-		shrinks = cramfs_begin_read(inode);
-		size = cramfs_eof(inode);
-		if (offset < 0 || offset >= size)
-			return -ENXIO;
-		end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
-		if (whence == SEEK_DATA)
-			index = cramfs_next_page(inode, offset >> PAGE_SHIFT, end);
-		else
-			index = cramfs_next_hole(inode, offset >> PAGE_SHIFT, end);
-	} while (cramfs_retry_read(inode, shrinks) && !fatal_signal_pending(current));
-	if (whence == SEEK_DATA && index == end)
-		return -ENXIO;
-	/* the end of the last page that a file can have is no loff_t */
-	offset = min_t(u64, size, max_t(u64, offset, (u64)index << PAGE_SHIFT));
-	return vfs_setpos(file, offset, MAX_LFS_FILESIZE);
+	if (cramfs_retry_read(inode, shrinks)) {
+		/* A long walk: one truncate after the other would let it end never. */
+		if (down_read_killable(&inode->i_rwsem))
+			return -EINTR;
+		found = cramfs_find_hole_data(inode, offset, whence);
+		inode_unlock_shared(inode);
+	}
+	return found < 0 ? found : vfs_setpos(file, found, MAX_LFS_FILESIZE);
 }
 
 static loff_t cramfs_llseek(struct file *file, loff_t offset, int whence)

@@ -192,6 +192,33 @@ START_TEST(truncate_and_readers)
 }
 END_TEST
 
+/* One truncate after the other, of the last byte: a call elsewhere in the file ends all the same. */
+START_TEST(truncates_and_readers_elsewhere)
+{
+	char *data = malloc(2 * MIB);
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < 1024; i++)
+		put(fd, i * PAGE, 'e', PAGE);
+	put(fd, 4 * MIB, 'l', 2 * MIB);
+	put(fd, 6 * MIB, 'l', 1);
+	pid = spawn();
+	while (!pid) {
+		if (ftruncate(fd, 6 * MIB) || ftruncate(fd, 6 * MIB + 1))
+			_exit(1);
+	}
+	for (i = 0; i < 20; i++) {
+		ck_assert_int_eq(pread(fd, data, 2 * MIB, 4 * MIB), 2 * MIB);
+		ck_assert_int_eq(data[2 * MIB - 1], 'l');
+		ck_assert_int_ge(ck_ok(lseek(fd, 0, SEEK_HOLE)), 6 * MIB);
+	}
+	ck_ok(kill(pid, SIGKILL));
+	ck_ok(waitpid(pid, NULL, 0));
+	free(data);
+}
+END_TEST
+
 /* Each change after the pin is gone gives back what the truncate could not. */
 START_TEST(truncate_and_pin)
 {
@@ -1136,6 +1163,7 @@ int main(void)
 		skip_test("truncate_and_splits", "this kernel splits no folio of a file");
 	}
 	tcase_add_test(tc, truncate_and_readers);
+	tcase_add_test(tc, truncates_and_readers_elsewhere);
 	tcase_add_test(tc, truncate_and_pin);
 	tcase_add_test(tc, changes_beside_pin);
 	tcase_add_test(tc, pin_and_largest);
