@@ -69,7 +69,7 @@ static long long folios_split(void)
 
 /* Splitting: one child asks for it again and again */
 
-/* Files have had large folios since Linux 5.16, and on kernels that were given its page cache. */
+/* Files have had large folios since Linux 5.18, and on kernels that were given its page cache. */
 static bool large_folios(void)
 {
 	return exists(SPLIT) && file_has("/proc/kallsyms", " filemap_add_folio\n");

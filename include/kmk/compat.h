@@ -572,12 +572,14 @@ static inline void kmk_d_make_discardable(struct dentry *dentry)
 #endif
 
 /*
- * 6.9: the largest folio that the page cache takes has a name for file systems. Without huge
- * pages, older kernels have no HPAGE_PMD_ORDER either.
+ * 6.9: the largest folio that the page cache takes has a name for file systems. 6.10, and 6.6 of the
+ * stable kernels, lowered it to what xas_split_alloc() can split: with pages of 64 KiB a huge page is
+ * larger. Without huge pages, older kernels have no HPAGE_PMD_ORDER either.
  */
-#ifndef MAX_PAGECACHE_ORDER
+#ifndef MAX_XAS_ORDER
+#undef MAX_PAGECACHE_ORDER
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-#define MAX_PAGECACHE_ORDER HPAGE_PMD_ORDER
+#define MAX_PAGECACHE_ORDER min_t(unsigned int, HPAGE_PMD_ORDER, 2 * XA_CHUNK_SHIFT - 1)
 #else
 #define MAX_PAGECACHE_ORDER 0
 #endif
@@ -658,6 +660,14 @@ static inline void kmk_folio_zero_segments(struct folio *folio, size_t start1, s
 #define flush_dcache_folio(folio)		flush_dcache_page(&(folio)->page)
 #define mapping_set_large_folios(mapping)	do { } while (0)
 #define mapping_large_folio_support(mapping)	false
+#endif
+
+/*
+ * 5.18: the page cache takes large folios. In 5.16 and 5.17 filemap_add_folio() inserts and counts
+ * the first page of a folio only. folio_maybe_dma_pinned() came in the same release.
+ */
+#if defined(KMK_HAS_folio) && !defined(KMK_HAS_folio_maybe_dma_pinned)
+#define mapping_set_large_folios(mapping)	do { } while (0)
 #endif
 
 /* 5.17: folio_address() and copy_folio_to_iter() */
