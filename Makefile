@@ -362,7 +362,7 @@ check-hosts:
 	@tests/hosts $(HOSTS)
 
 # The rig itself, and what it finds in our own tree and in the exercises of the guide;
-# FAULTS="name ..." plants these and their twins, too.
+# FAULTS="name ..." plants these and their twins, too; EXERCISES="name ...": these exercises alone.
 check-rig: setup-check
 	@rig/setup machine: check: dh-dkms
 	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/rig/*.bats tests/guide/*.bats

@@ -339,7 +339,7 @@ ci_of_a_year() {
 	done
 }
 
-@test "CI comes to every kernel of the list, to each with checkers, and to each host" {
+@test "CI comes to every kernel of the list, to each with checkers, to each exercise and to each host" {
 	ci_of_a_year > "$BATS_TEST_TMPDIR/year"
 	kernels() { sed -n "s/^$1 KERNELS=//p" "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u; }
 	[ "$(kernels check-kernels)" = "$(awk '
@@ -347,7 +347,9 @@ ci_of_a_year() {
 		"$BATS_TEST_DIRNAME/../rig/kernels/list" | sort)" ]
 	[ "$(kernels check-debug)" = "$(awk '
 		/^[^#]/ && $1 ~ /-k[ac]san$/ { print $1 }' "$BATS_TEST_DIRNAME/../rig/kernels/instrumented" | sort)" ]
-	[ "$(sed -n 's/^check-rig FAULTS=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
+	[ "$(sed -n 's/^check-rig EXERCISES=\(.*\) FAULTS=.*/\1/p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
+		ls "$BATS_TEST_DIRNAME/../docs/guide/exercises")" ]
+	[ "$(sed -n 's/^check-rig .* FAULTS=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
 		awk '/^[a-z]/ { print $1 }' "$BATS_TEST_DIRNAME/../rig/tests/faults/expected" | sort)" ]
 	[ "$(grep '^check-hosts' "$BATS_TEST_TMPDIR/year" | sort -u)" = "$(
 		sed -n 's/^HOSTS := //p' "$BATS_TEST_DIRNAME/../Makefile" | xargs -n 1 |

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 # The guide's exercises: kmodkit check rejects each as its chapter shows it, and passes it when
-# the solution is applied.
+# the solution is applied. EXERCISES="name ...": these alone.
 
 bats_require_minimum_version 1.5.0
 
@@ -30,8 +30,9 @@ setup_file() {
 	guide=$top/docs/guide
 	make_tree broken
 	make_tree mended
-	for exercise in "$guide"/exercises/*/; do
-		name=$(basename "$exercise")
+	exercises=${EXERCISES:-$(ls "$guide/exercises")}
+	export exercises
+	for name in $exercises; do
 		patch -d mended -p1 < "$guide/solutions/$name.patch"
 		run_exercise broken "$name" &
 		(run_exercise mended "$name")
@@ -44,8 +45,7 @@ setup() {
 }
 
 @test "each exercise is rejected as its chapter shows it" {
-	for exercise in "$guide"/exercises/*/; do
-		name=$(basename "$exercise")
+	for name in $exercises; do
 		cat "broken/$name.transcript"
 		[ "$(cat "broken/$name.status")" -eq 1 ]
 		run ! grep 'compiler warnings' "broken/$name.transcript"
@@ -54,11 +54,10 @@ setup() {
 }
 
 @test "each solution passes" {
-	for exercise in "$guide"/exercises/*/; do
-		name=$(basename "$exercise")
+	for name in $exercises; do
 		cat "mended/$name.transcript"
 		[ "$(cat "mended/$name.status")" -eq 0 ]
-		grep -E '^6\.1 +.* PASS +PASS +PASS +- +PASS +PASS +PASS +PASS$' "mended/$name.transcript"
+		grep -E '^6\.1 +.* PASS +PASS +PASS +(-|PASS) +PASS +PASS +PASS +PASS$' "mended/$name.transcript"
 		run ! grep 'compiler warnings' "mended/$name.transcript"
 	done
 }
