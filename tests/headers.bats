@@ -203,7 +203,7 @@ newer_functions() {
 
 @test "folios, but operations of pages: as 5.16" {
 	headers_of 6.1
-	without folio_maybe_dma_pinned folio_address copy_folio_to_iter noop_dirty_folio PageHeadHuge \
+	without folio_maybe_dma_pinned folio_address copy_folio_to_iter filemap_lock_folio noop_dirty_folio PageHeadHuge \
 		inode_set_ctime_current inode_get_ctime inode_set_ctime_to_ts alloc_inode_sb __uninitialized uring_cmd
 	change fs.h 's/(\(\*read)_folio(\)\(struct file \*, struct) folio/\1page\2 page/'
 	change fs.h 's/bool \(\*dirty_folio\)\(struct address_space \*, struct folio/int (*set_page_dirty)(struct page/'

@@ -572,9 +572,9 @@ static inline void kmk_d_make_discardable(struct dentry *dentry)
 #endif
 
 /*
- * 6.9: the largest folio that the page cache takes has a name for file systems. 6.10, and 6.6 of the
- * stable kernels, lowered it to what xas_split_alloc() can split: with pages of 64 KiB a huge page is
- * larger. Without huge pages, older kernels have no HPAGE_PMD_ORDER either.
+ * 6.9: the largest folio that the page cache takes has a name for file systems. 6.10, and some
+ * stable kernels, lowered it to what xas_split_alloc() can split: with pages of 64 KiB a huge
+ * page is larger. Without huge pages, older kernels have no HPAGE_PMD_ORDER either.
  */
 #ifndef MAX_XAS_ORDER
 #undef MAX_PAGECACHE_ORDER
@@ -668,6 +668,11 @@ static inline void kmk_folio_zero_segments(struct folio *folio, size_t start1, s
  */
 #if defined(KMK_HAS_folio) && !defined(KMK_HAS_folio_maybe_dma_pinned)
 #define mapping_set_large_folios(mapping)	do { } while (0)
+#endif
+
+/* 5.18: filemap_lock_folio() */
+#if defined(KMK_HAS_folio) && !defined(KMK_HAS_filemap_lock_folio)
+#define filemap_lock_folio(mapping, index) __filemap_get_folio(mapping, index, FGP_LOCK, 0)
 #endif
 
 /* 5.17: folio_address() and copy_folio_to_iter() */
