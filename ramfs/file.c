@@ -540,7 +540,7 @@ static ssize_t cramfs_read_some(struct inode *inode, loff_t pos, struct iov_iter
 			return got ?: -EFAULT;
 		if (got > 0)
 			iov_iter_revert(to, got);
-		/* one truncate after the other leaves the time for a page, if not for a large folio */
+		/* one truncate after the other leaves time for a page, if not for a large folio */
 		most = min_t(size_t, most, PAGE_SIZE);
 	} while (!fatal_signal_pending(current));
 	return -EINTR;

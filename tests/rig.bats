@@ -271,8 +271,9 @@ is_as_good() {
 }
 
 @test "a host whose apt knows Debian as stable has a mirror" {
+	# shellcheck source=/dev/null
 	. "$kernels/common"
-	apt-get() { echo "'https://mirror.example/debian/dists/stable$kind/InRelease' lists_stable 0"; }
+	apt-get() { printf "'https://mirror.example/debian/dists/%s/InRelease' list 0\n" stable stable-security; }
 	[[ $(source_line trixie) == *" https://mirror.example/debian trixie main" ]]
 	[[ $(source_line trixie -security) == *" https://mirror.example/debian trixie-security main" ]]
 }

@@ -192,7 +192,7 @@ START_TEST(truncate_and_readers)
 }
 END_TEST
 
-/* One truncate after the other, of the last byte: a call elsewhere in the file ends all the same. */
+/* One truncate after the other, of the last byte: calls elsewhere in the file end all the same. */
 START_TEST(truncates_and_readers_elsewhere)
 {
 	char *data = malloc(2 * MIB);

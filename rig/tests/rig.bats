@@ -45,6 +45,7 @@ dkms_conf() {
 	echo '{"results": [{"tree": "t\u00e9\ufffd", "kernel": "6.1", "findings": [], "stages": {"build": "PASS"}}]}' > "$tree/json"
 	run -3 "$rig/kmodkit" report --junit /no/such/dir/file "$tree/json"
 	run -2 "$rig/kmodkit" report /bin/true
+	# shellcheck disable=SC2016 # for the inner shell
 	run -3 bash -c '"$1" report "$2" > /dev/full' bash "$rig/kmodkit" "$tree/json"
 	for locale in C en_US.ISO-8859-1; do
 		run -0 env LC_ALL=$locale PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 PYTHONIOENCODING=ascii "$rig/kmodkit" report "$tree/json"
