@@ -105,6 +105,16 @@ on_the_host() {
 	done
 }
 
+@test "a build of all modules takes less than 60 CPU seconds, the probe included" {
+	make -C "$src" KDIR="$kdir" clean
+	TIMEFORMAT='%U %S'
+	{ time make -C "$src" KDIR="$kdir" > "$BATS_TEST_TMPDIR/log" 2>&1; } 2> "$BATS_TEST_TMPDIR/times"
+	[ "$(find "$src" -name 'kmk_*.ko' | wc -l)" -eq 7 ]
+	read -r user system < "$BATS_TEST_TMPDIR/times"
+	echo "# user $user s, system $system s" >&3
+	awk "BEGIN { exit !($user + $system < 60) }"
+}
+
 @test "make clean leaves the sources and nothing else" {
 	make -C "$src" KDIR="$kdir" clean
 	make -s -C "$BATS_TEST_DIRNAME/.." dkms-source DESTDIR="$BATS_TEST_TMPDIR"
