@@ -101,7 +101,7 @@ class Report:
     @property
     def shape(self):
         """The headline without what is another each time, for comparing."""
-        return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", "#", self.headline)
+        return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", "#", re.sub(r"\((Not t|T)ainted[^)]*\)", "", self.headline))
 
     def blames(self, modules):
         """Whether it names one of the modules, or code of one that is gone."""

@@ -75,7 +75,7 @@ def text(results):
         for note in result.notes[:10]:
             out.append(f"note on {result.kernel}: {note}")
         for finding in result.findings:
-            out += ["", f"FAIL {finding.stage} of {title}: {finding.kind}: {finding.cause}"]
+            out += ([""] if out[-1] else []) + [f"FAIL {finding.stage} of {title}: {finding.kind}: {finding.cause}"]
             out += [f"    {line}" for line in finding.words[:MOST_WORDS]]
             if finding.command:
                 out.append(f"  again: {finding.command}")

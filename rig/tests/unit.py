@@ -92,6 +92,13 @@ class Log(unittest.TestCase):
                 self.assertEqual(found, [kind], words)
 
     def test_repeated(self):
+    def test_shape(self):
+        """The same complaint once more, after the kernel has said that it is tainted."""
+        first, second = log.read(in_step("load", "[    9.1] BUG kmalloc-64 (Not tainted): Poison overwritten\n") +
+                                 in_step("twice", "[    9.2] BUG kmalloc-64 (Tainted: G    B      O      ): "
+                                         "Poison overwritten\n"))
+        self.assertEqual(first.shape, second.shape)
+
         """The options of a mount are no complaint when the kernel repeats them."""
         self.assertEqual(self.kinds("[    9.1] thing: Unknown parameter 'thing_leaked_block'\n"), [])
 
