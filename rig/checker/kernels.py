@@ -73,10 +73,26 @@ def listed():
             for line in _lines(path) if line[4] == "amd64" and line[3] != "uml" and not line[5].endswith("-llvm")]
 
 
+def _stock():
+    """The plain kernels of Debian's, oldest first."""
+    return [line[0] for line in _lines(HERE / "kernels/list")
+            if line[2] != "*" and line[3] == "amd64" and not line[5].endswith("-llvm")]
+
+
+def newest():
+    """The newest that is known by its version."""
+    return _stock()[-1]
+
+
+def between():
+    """Those younger than 6.1, for a tree that allows no older ones."""
+    stock = _stock()
+    return stock[stock.index("6.1") + 1:-1]
+
+
 def default():
     """The oldest, 6.1, the newest, and the instrumented one if it was built."""
-    stock = [line[0] for line in _lines(HERE / "kernels/list") if line[0] != "new" and line[4] == "amd64"]
-    names = [stock[0], "6.1", stock[-1]]
+    names = [_stock()[0], "6.1", newest()]
     if (CACHE / "kernels/6.1-kasan/release").exists():
         names.append("6.1-kasan")
     return names
