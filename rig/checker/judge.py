@@ -53,6 +53,17 @@ class Finding:
     words: list = field(default_factory=list)
     command: str = ""
     step: str = ""
+    tries: int = 0
+    came_again: int = 0
+
+    @property
+    def can_race(self):
+        """Whether its step has threads or processes that meet at another moment each time."""
+        return self.step.startswith(("exercise", "unload", "load and unload"))
+
+    def is_like(self, other):
+        """Whether both are the same failure."""
+        return (self.stage, self.kind) == (other.stage, other.kind)
 
 
 @dataclass
@@ -68,6 +79,7 @@ class Result:
     surface: list = field(default_factory=list)
     exercised: list = field(default_factory=list)
     notes: list = field(default_factory=list)
+    coverage: list = field(default_factory=list)
     modules: list = field(default_factory=list)
     warnings: int = 0
     seed: int = 1

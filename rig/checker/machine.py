@@ -38,6 +38,7 @@ class Run:
     deaths: list = field(default_factory=list)
     consoles: list = field(default_factory=list)
     kmemleak: str = ""
+    counts: list = field(default_factory=list)
     plain: dict = field(default_factory=dict)
     boots: int = 0
     ended: bool = False
@@ -82,6 +83,7 @@ class Plan:
     tests: dict = field(default_factory=dict)
     memory: int = 512
     progress: bool = False
+    counting: bool = False
 
 
 class Machine:
@@ -193,6 +195,9 @@ class Machine:
             console = directory / "console"
             environment = {**os.environ, "KMK_VM_CONSOLE": str(console),
                            "KMK_VM_EARLY": str(int(120 * patience()))}
+            counts = directory / "counts"
+            if self.plan.counting:
+                environment["KMK_VM_GCOV"] = str(counts)
             for variable in ("KMK_KO", "KMK_KERNEL"):
                 environment.pop(variable, None)
             with subprocess.Popen(self._command(directory / "files"), stdout=subprocess.PIPE,
@@ -207,6 +212,8 @@ class Machine:
                     process.terminate()  # or the machine would go on
                     raise
             text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
+            if counts.exists() and counts.stat().st_size:  # a machine that died has written nothing
+                self.run.counts.append(counts.read_bytes())
         self.run.boots += 1
         self.run.consoles.append(text)
         self.run.reports += log.read(text)

@@ -54,6 +54,17 @@ def surface(result):
         yield f"  {kind}: {shown}"
 
 
+def coverage(result):
+    """Which lines ran, a line for each source, and a sum."""
+    rows = result.coverage + [["in all", sum(row[1] for row in result.coverage),
+                               sum(row[2] for row in result.coverage), []]]
+    width = max(len(row[0]) for row in rows)
+    for name, done, count, never in rows:
+        shown = ", ".join(never[:4]) + (f" and {len(never) - 4} more" if len(never) > 4 else "")
+        yield (f"  {name:{width}} {done:5} of {count:5} {100 * done / max(1, count):5.1f} %"
+               + (f"; never {shown}" if never else ""))
+
+
 def text(results):
     """All that a person wants to know."""
     results = cleaned(results)
@@ -69,6 +80,9 @@ def text(results):
             out.append(f"  exercised: {things} of these, with {calls} calls, {good} of which succeeded")
         if result.warnings:
             out.append(f"{title}: {result.warnings} compiler warnings with W=1")
+        if result.coverage:
+            out.append(f"lines that ran of {title}:")
+            out += list(coverage(result))
         for stage in STAGES:
             if result.stages.get(stage) == "SKIP":
                 out.append(f"SKIP {stage} of {title}: {result.causes.get(stage, '')}")
@@ -79,6 +93,8 @@ def text(results):
             out += [f"    {line}" for line in finding.words[:MOST_WORDS]]
             if finding.command:
                 out.append(f"  again: {finding.command}")
+            if finding.tries:
+                out.append(f"  it came again in {finding.came_again} of {finding.tries} tries")
         out.append("")
     return "\n".join(out).rstrip() + "\n"
 

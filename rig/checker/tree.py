@@ -110,6 +110,7 @@ class Built:
     warnings: int = 0
     log: str = ""
     tests: dict = field(default_factory=dict)
+    notes: bytes = b""
 
 
 class Tree:
@@ -168,7 +169,8 @@ class Tree:
                 deb.unlink()
             say(f"fetching {package} of {suite}")
             script = '. "$1/kernels/common"; use_suite "$3" "$host_arch"; cd "$2"; ' \
-                     'apt-cache show "$4" > /dev/null || exit 9; apt-get -qq download "$4"'
+                     'apt-cache show "$4" > /dev/null || exit 9; apt-get -qq download "$4" ' \
+                     '$(apt-cache depends --important "$4" | sed -n "s/^ *Depends: \\(.*-dkms\\)$/\\1/p")'
             done = subprocess.run(["bash", "-c", script, "fetch", str(HERE), str(into), suite, package],
                                   capture_output=True, text=True, check=False)
             debs = list(into.glob("*.deb"))
@@ -177,13 +179,14 @@ class Tree:
             if done.returncode or not debs:
                 raise RigError(f"{package} of {suite} was not fetched: {' '.join(done.stderr.splitlines()[-3:])}")
         self.label = package
-        self._unpack(debs[-1])
+        # First the package itself, then what it depends on.
+        self._unpack(*sorted(debs, key=lambda deb: (deb.name.partition("_")[0] != package, deb.name)))
 
-    def _unpack(self, deb):
+    def _unpack(self, *debs):
         with lock(f"unpack-{self.work.name}"):
-            self._unpack_once(deb)
+            self._unpack_once(*debs)
 
-    def _unpack_once(self, deb):
+    def _unpack_once(self, deb, *others):
         work = self.work / "package"
         empty(work)
         work.mkdir(parents=True)
@@ -196,21 +199,37 @@ class Tree:
         if done.returncode or not found:
             raise UsageError(f"{deb.name} has no /usr/src/*/dkms.conf")
         self.source, self.packaged = found[0].parent, True
+        for other in others:
+            shutil.copy(other, work / "package.deb")
+            Sandbox(work).run("dpkg-deb", "-x", "/kmodkit/package.deb", "/kmodkit/root")
 
     def parameters(self):
         """The parameters that kmodkit.conf has for each module."""
         text = read_result(self.source / "kmodkit.conf")
         return dict(re.findall(r"^load ([\w-]+) ([\w=.,:/+ -]+)$", text, re.M))
 
-    def copy_to(self, directory):
+    def depends(self, source=None, above=()):
+        """The trees beside it that its dkms.conf wants installed before, each behind those that it wants itself."""
+        source = source or self.source
+        names = re.findall(r"^\s*BUILD_DEPENDS(?:\[\d+\])?=[\"']?([\w.+-]+)", read_result(source / "dkms.conf"), re.M)
+        found = []
+        for path in sorted(source.parent.glob("*/dkms.conf")) if names else []:
+            name = re.search(r"^\s*PACKAGE_NAME=[\"']?([\w.+-]+)", read_result(path), re.M)
+            other = path.parent
+            if name and name[1] in names and other not in (source, *above) and not other.is_symlink():
+                found += [one for one in self.depends(other, (source, *above)) + [other] if one not in found]
+        return found
+
+    def copy_to(self, directory, source=None):
         """Copy the sources: plain files, directories and links, nothing that was built."""
         size = 0
+        source = source or self.source
         # What is packaged has nothing that is not wanted; elsewhere somebody works.
         works = not self.packaged
-        for here, dirs, files in os.walk(self.source):
-            dirs[:] = [name for name in dirs if here != str(self.source) or name != ".git" and
+        for here, dirs, files in os.walk(source):
+            dirs[:] = [name for name in dirs if here != str(source) or name != ".git" and
                        not (works and name == "build" and not (Path(here) / name / "Makefile").exists())]
-            to = directory / os.path.relpath(here, self.source)
+            to = directory / os.path.relpath(here, source)
             to.mkdir(parents=True, exist_ok=True)
             for name in files + [name for name in dirs if os.path.islink(os.path.join(here, name))]:
                 path = os.path.join(here, name)
@@ -224,7 +243,7 @@ class Tree:
                     shutil.copyfile(path, to / name)
                     os.chmod(to / name, status.st_mode & 0o777)  # no file that changes its user
             if size > MOST_BYTES:
-                raise UsageError(f"{self.source} is larger than {MOST_BYTES >> 20} MiB")
+                raise UsageError(f"{source} is larger than {MOST_BYTES >> 20} MiB")
 
     def build(self, kernel, extra=()):
         """Build the tree for a kernel, and read what came of it."""
@@ -237,6 +256,8 @@ class Tree:
         (work / "tree").mkdir(parents=True)
         work.chmod(0o700)  # what is left there is nobody else's to run
         self.copy_to(work / "tree")
+        for number, source in enumerate(self.depends()):
+            self.copy_to(work / f"depends/{number:02}", source)
         sandbox = Sandbox(work)
         built = None
         for variables in (["KBUILD_EXTRA_WARN=1"], []):
@@ -266,6 +287,7 @@ class Tree:
             for path in files_in(out / "ko", out, "*.ko"):
                 built.modules.append(self._module(path))
             built.modules = _in_order(built.modules)
+            built.notes = read_binary(out / "notes")
             built.tests = {path.name: read_binary(path) for path in files_in(out / "tests", out)
                            if re.fullmatch(r"[\w.-]{1,60}", path.name)}
         return built

@@ -32,3 +32,41 @@ setup() {
 	[[ $output == *"FAIL exercise of"*"uninitialised: read gives away"* ]]
 	[[ $output == *"again: kmodkit check $tree -k 6.1 --seed 1 --only 'exercise file /dev/$name root'"* ]]
 }
+
+# A tree for DKMS beside the others of this test: its name, its source, and more lines of its dkms.conf.
+dkms_tree() {
+	mkdir "$BATS_TEST_TMPDIR/$1"
+	printf 'PACKAGE_NAME=%s\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME=%s\nDEST_MODULE_LOCATION=/updates\n' "$1" "$1" |
+		cat - "${@:3}" > "$BATS_TEST_TMPDIR/$1/dkms.conf"
+	echo "obj-m := $1.o" > "$BATS_TEST_TMPDIR/$1/Kbuild"
+	printf '#include <linux/module.h>\n%s\nMODULE_LICENSE("GPL");\n' "$2" > "$BATS_TEST_TMPDIR/$1/$1.c"
+}
+
+@test "what BUILD_DEPENDS names is built, and loaded, before; which functions ran, kmodkit coverage tells" {
+	# shellcheck disable=SC2016 # for DKMS
+	cat > "$BATS_TEST_TMPDIR/conf" <<-'END'
+	BUILD_DEPENDS[0]="lower_thing"
+	MAKE[0]="make -C $kernel_source_dir M=$dkms_tree/upper_thing/1.0/build
+		KBUILD_EXTRA_SYMBOLS=$dkms_tree/lower_thing/1.0/$kernelver/$arch/module/Module.symvers"
+	POST_BUILD="says.sh that it was here"
+	END
+	dkms_tree lower_thing 'int lower_thing(void); int lower_thing(void) { return 0; } EXPORT_SYMBOL_GPL(lower_thing);'
+	dkms_tree upper_thing 'int lower_thing(void); int upper_thing(void); int upper_thing(void) { return 1; }
+static int __init upper_init(void) { return lower_thing(); }
+static void __exit upper_exit(void) { }
+module_init(upper_init); module_exit(upper_exit);' "$BATS_TEST_TMPDIR/conf"
+	printf '#!/bin/sh\necho "post_build says $*"\n' > "$BATS_TEST_TMPDIR/upper_thing/says.sh"
+	chmod +x "$BATS_TEST_TMPDIR/upper_thing/says.sh"
+	run -0 --separate-stderr "$rig/kmodkit" coverage "$BATS_TEST_TMPDIR/upper_thing" --seconds 5 --keep "$BATS_TEST_TMPDIR/kept"
+	echo "$output"
+	[[ $output =~ module:\ lower_thing,\ upper_thing ]]
+	[[ $output =~ upper_thing.c\ +[1-9].*never\ upper_thing ]]
+	grep -qxF "SF:$BATS_TEST_TMPDIR/upper_thing/upper_thing.c" "$BATS_TEST_TMPDIR/kept/6.1-gcov.info"
+	grep -q 'post_build says that it was here' "$BATS_TEST_TMPDIR/kept/6.1-gcov.build"
+}
+
+@test "kmodkit coverage on a kernel that counts nothing: a usage error" {
+	dkms_tree thing ''
+	run -2 --separate-stderr "$rig/kmodkit" coverage "$BATS_TEST_TMPDIR/thing" -k 6.1
+	[[ $stderr == *"6.1 does not count what runs"* ]]
+}

@@ -3,6 +3,7 @@
 """Tests of what judges and reports, which need no machine: they read what one has said."""
 
 import io
+import json
 import os
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # pylint: disable=wrong-import-position
-from checker import elf, judge, log, machine, report, rig  # noqa: E402
+from checker import coverage, elf, judge, log, machine, report, rig  # noqa: E402
 from checker.tree import Module, Tree, _in_order, files_in, read_binary  # noqa: E402
 
 WARNING = """[    9.1] ------------[ cut here ]------------
@@ -91,7 +92,6 @@ class Log(unittest.TestCase):
             if "usercopy" not in words:
                 self.assertEqual(found, [kind], words)
 
-    def test_repeated(self):
     def test_shape(self):
         """The same complaint once more, after the kernel has said that it is tainted."""
         first, second = log.read(in_step("load", "[    9.1] BUG kmalloc-64 (Not tainted): Poison overwritten\n") +
@@ -99,6 +99,7 @@ class Log(unittest.TestCase):
                                          "Poison overwritten\n"))
         self.assertEqual(first.shape, second.shape)
 
+    def test_repeated(self):
         """The options of a mount are no complaint when the kernel repeats them."""
         self.assertEqual(self.kinds("[    9.1] thing: Unknown parameter 'thing_leaked_block'\n"), [])
 
@@ -383,6 +384,48 @@ class Reports(unittest.TestCase):
         for words in ("FAIL load", "thing_open", "again: kmodkit check tree -k 6.1"):
             self.assertIn(words, text)
         self.assertIn("| FAIL |", report.markdown([self.bad]))
+        self.assertNotIn("came again", text)
+        self.assertNotIn("\n\n\n", text)
+
+    def test_tries(self):
+        """Of what may be a race, how often it came."""
+        bad = judged(LOADED + "@step\tunload under load\n@end\tunload under load\n",
+                     in_step("unload under load", WARNING))
+        self.assertTrue(bad.findings[0].can_race)
+        self.assertFalse(self.bad.findings[0].can_race)
+        bad.findings[0].tries, bad.findings[0].came_again = 3, 2
+        self.assertIn("it came again in 2 of 3 tries", report.text([bad]))
+
+
+class Coverage(unittest.TestCase):
+    """Which lines ran."""
+
+    @staticmethod
+    def document(directory, name, counts):
+        """As gcov prints it of an object file with one source."""
+        return json.dumps({
+            "current_working_directory": directory,
+            "files": [{"file": name, "functions": [{"name": "thing_open", "execution_count": counts[0]}],
+                       "lines": [{"line_number": 7 + i, "count": count} for i, count in enumerate(counts)]}]})
+
+    def test_sums(self):
+        """Machines and object files add up; the kernel's and generated sources are nobody's; DKMS builds a copy."""
+        sources = coverage.parsed("\n".join([
+            self.document("/usr/src/linux", "/kmodkit/tree/src/thing.c", [0, 2, 0]),
+            self.document("/kmodkit/dkms/thing/1.0/build", "src/thing.c", [0, 1, 0]),
+            self.document("/usr/src/linux", "include/linux/fs.h", [1]),
+            self.document("/usr/src/linux", "/kmodkit/tree/thing.mod.c", [1]), ""]))
+        self.assertEqual(list(sources), ["src/thing.c"])
+        self.assertEqual(sources["src/thing.c"].summary("x"), ["x", 1, 3, ["thing_open"]])
+        self.assertEqual(coverage.as_info(sources, Path("/top")),
+                         "SF:/top/src/thing.c\nDA:7,0\nDA:8,3\nDA:9,0\nend_of_record\n")
+        result = judge.Result("tree", "6.1-gcov", coverage=[sources["src/thing.c"].summary("src/thing.c")])
+        self.assertIn("src/thing.c     1 of     3  33.3 %; never thing_open\n", report.text([result]))
+
+    def test_garbage(self):
+        """Foreign code may have written it."""
+        for text in ("{", "[]", '{"files": 1, "current_working_directory": ""}'):
+            self.assertRaises(rig.RigError, coverage.parsed, text)
 
 
 class Locks(unittest.TestCase):
