@@ -108,6 +108,7 @@ class Built:
     name: str = ""
     modules: list = field(default_factory=list)
     warnings: int = 0
+    undefined: list = field(default_factory=list)
     log: str = ""
     tests: dict = field(default_factory=dict)
     notes: bytes = b""
@@ -280,9 +281,9 @@ class Tree:
         log = read_result(out / "log")
         built = Built(word, cause, read_result(out / "name").split("\n")[0], log=log)
         built.warnings = len(set(re.findall(r"^.*: warning: .*$", log, re.M)))
-        undefined = re.findall(r'"(\w+)" \[.*\] undefined!', log)
-        if undefined and word == "ok":
-            built.result, built.cause = "fail", f"unknown symbols: {' '.join(undefined)}"
+        built.undefined = sorted(set(re.findall(r'"(\w+)" \[.*\] undefined!', log)))
+        if built.undefined and word == "ok":
+            built.result, built.cause = "fail", f"unknown symbols: {' '.join(built.undefined)}"
         if built.result == "ok":
             for path in files_in(out / "ko", out, "*.ko"):
                 built.modules.append(self._module(path))

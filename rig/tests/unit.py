@@ -484,6 +484,19 @@ class Conf(unittest.TestCase):
             self.assertEqual(Tree(directory).parameters(), {"thing": "size=4096 names=a,b"})
 
 
+class Undefined(unittest.TestCase):
+    """Symbols that no kernel gives the modules."""
+
+    def test_undefined(self):
+        """They fail a build that ended well, each named once."""
+        with tempfile.TemporaryDirectory() as name:
+            (Path(name) / "log").write_text("".join(
+                f'WARNING: modpost: "{symbol}" [thing.ko] undefined!\n' for symbol in ("two", "one", "two")))
+            built = Tree.__new__(Tree)._read(Path(name), "ok")  # pylint: disable=protected-access
+        self.assertEqual((built.result, built.cause, built.undefined),
+                         ("fail", "unknown symbols: one two", ["one", "two"]))
+
+
 class Foreign(unittest.TestCase):
     """What foreign code left in its directory."""
 
