@@ -26,8 +26,6 @@ KERNELS_OWN = re.compile(
     r"|proc(-dir)?\t/proc/(fs/(ext4|jbd2)(/|$)|net/(dev_snmp6|stat)/)"
     r"|dev\t/dev/(loop\d|vcs[au]?\d|pts/)|blockdev\t/dev/loop\d)")
 
-WHOLE_LEAK = re.compile(r"\S+ \S+ \d+ 0x[0-9a-f]{16}")
-
 LEFT_CLASSES = {
     "dev": "node-left", "devfile": "node-left", "devfile-dir": "node-left", "blockdev": "node-left",
     "proc": "proc-left", "proc-dir": "proc-left",
@@ -290,13 +288,11 @@ class Judge:
         places = {}
         counts = {}
         for event in self.run.of("leak-before"):
-            if not WHOLE_LEAK.fullmatch(event.words[0]):
-                continue
-            allocator, cache, count, address = event.words[0].split(" ")
+            _, cache, count, address = event.words[0].split(" ")
             counts[cache, address] = counts.get((cache, address), 0) - int(count)
         steps = [event.step for event in self.run.of("leak")]
         for event in self.run.of("leak"):
-            if event.step != steps[-1] or not WHOLE_LEAK.fullmatch(event.words[0]):
+            if event.step != steps[-1]:
                 continue  # a later look sees it as well
             allocator, cache, count, address = event.words[0].split(" ")
             counts[cache, address] = counts.get((cache, address), 0) + int(count)

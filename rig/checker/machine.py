@@ -20,6 +20,8 @@ REPEATED = ("load",)
 # How many words each line of the stages has at least.
 LEAST_WORDS = {"step": 1, "verdict": 4, "found": 2, "did": 3, "text": 3, "new": 2, "lost": 2, "said": 1, "left": 1,
                "leak": 1, "leak-before": 1, "note": 1, "unexercised": 1}
+# The one word of a leak: allocator, cache, how many, and the address that allocated them.
+WHOLE_LEAK = re.compile(r"\S+ \S+ \d+ 0x[0-9a-f]{16}")
 
 
 @dataclass
@@ -165,7 +167,8 @@ class Machine:
                     self.run.plain.setdefault(step, []).append(line)
                 continue
             kind, *words = line[1:].split("\t")
-            if len(words) < LEAST_WORDS.get(kind, 0):
+            if len(words) < LEAST_WORDS.get(kind, 0) or \
+                    (kind in ("leak", "leak-before") and not WHOLE_LEAK.fullmatch(words[0])):
                 continue  # the machine died while it wrote this
             if kind == "step":
                 step = open_step = words[0]

@@ -286,7 +286,7 @@ class Verdicts(unittest.TestCase):
         for line in ("@found\tuninit", "@verdict\tunload\tunl", "@did\tfile /dev/thing root\t9",
                      "@text\tthing", "@step",
                      "@leak\tslab kmal", "@leak-before\tslab kmalloc-8 2", "@lost\tdev", "@new", "@left", "@note"):
-            self.assertEqual(judged(LOADED + line).findings, [], line)
+            self.assertEqual(run_of(LOADED + line), run_of(LOADED), line)
         rest = []
         lines = list(machine.Machine._until_verdict(  # pylint: disable=protected-access
             io.StringIO("@step\tload\n@found\tuni# vm: the kernel panicked:\n#   Oops\n"), rest))
