@@ -4,6 +4,7 @@
 import re
 import shlex
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 
 from . import elf, log
 
@@ -162,36 +163,31 @@ class Judge:
 
     def _load(self):
         self.result.set("load", "PASS")
-        said, loaded, without = {}, False, set()
+        loaded, without = False, set()
         events = [event for event in self.run.events if event.step == "load" and event.kind in ("verdict", "said")]
-        module = ""
-        for event in events:  # what the kernel said follows each verdict
-            if event.kind == "verdict":
-                module = event.words[3].partition(": ")[0]
-                said[module] = []
-            else:
-                said.setdefault(module, []).append(log.TIMESTAMP.sub("", event.words[0]))
         needs = {module.name: {name.replace("-", "_") for name in module.depends} for module in self.modules}
-        for event in events:
-            if event.kind != "verdict":
+        for number, event in enumerate(events):
+            if event.kind == "said":
                 continue
             _, _, verdict, cause = event.words
             if verdict == "PASS":
                 loaded = True
                 continue
             module, _, error = cause.partition(": ")
-            said_then = said[module]
+            # The kernel's words follow the verdict.
+            said = [log.TIMESTAMP.sub("", line.words[0])
+                    for line in takewhile(lambda line: line.kind == "said", events[number + 1:])]
             if without & needs.get(module, set()):
                 without.add(module.replace("-", "_"))
                 self.result.notes.append(f"{module} was not loaded, as it depends on one without its hardware")
                 continue
-            evidence = next((line for line in said_then if NO_HARDWARE.search(line)), "")
+            evidence = next((line for line in said if NO_HARDWARE.search(line)), "")
             if re.match("No such device", error) or \
                     (evidence and not re.match("unknown symbol|invalid (module|parameter)", error)):
                 without.add(module.replace("-", "_"))
                 self.result.set("load", "SKIP", f"{module}: {error}" + (f"; it says: {evidence}" if evidence else ""))
             else:
-                self.find("load", "load", f"{module} does not load: {error}", said_then, "load")
+                self.find("load", "load", f"{module} does not load: {error}", said, "load")
         return loaded
 
     def _log(self):
