@@ -351,7 +351,7 @@ ci_of_a_year() {
 	[ "$(sed -n 's/^check-rig EXERCISES=\(.*\) FAULTS=.*/\1/p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
 		ls "$BATS_TEST_DIRNAME/../docs/guide/exercises")" ]
 	[ "$(sed -n 's/^check-rig .* FAULTS=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
-		awk '/^[a-z]/ { print $1 }' "$BATS_TEST_DIRNAME/../rig/tests/faults/expected" | sort)" ]
+		"$BATS_TEST_DIRNAME/../rig/tests/faults/run" -l | sort)" ]
 	[ "$(grep '^check-hosts' "$BATS_TEST_TMPDIR/year" | sort -u)" = "$(
 		sed -n 's/^HOSTS := //p' "$BATS_TEST_DIRNAME/../Makefile" | xargs -n 1 |
 			sed 's/.*/check-hosts HOSTS=& AS=root\ncheck-hosts HOSTS=& AS=user/' | sort)" ]
