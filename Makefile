@@ -82,7 +82,7 @@ help:
 	@echo 'See and test, in a virtual machine; installs what it needs, never touches the kernel that runs:'
 	@echo '  make demo          all seven modules at work'
 	@echo '  make shell         a prompt in the machine, with the modules loaded'
-	@echo '  make check         every test, on Linux $(KERNEL) (KERNEL=name for another)'
+	@echo '  make check         the tests of the modules, on Linux $(KERNEL) (KERNEL=name for another)'
 	@echo '  make check-kernels every test on every kernel of rig/kernels/list (KERNELS="name ..." picks)'
 	@echo '  make check-arches  the same on other architectures, emulated'
 	@echo '  make check-debug   every test on kernels with KASAN, lockdep, kmemleak, KCSAN, ...; builds them first (KERNELS=name)'
