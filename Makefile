@@ -22,7 +22,7 @@ endif
 
 # A kernel built with clang wants its modules built with clang.
 USES_CLANG = $(shell grep -sqx CONFIG_CC_IS_CLANG=y '$(or $(O),$(KDIR))/include/config/auto.conf' '$(KDIR)/.config' && echo 1)
-# What Kbuild takes, for the report: CC of the environment, which DKMS sets, is not.
+# The compiler that Kbuild takes, for the report: not CC of the environment, which DKMS sets.
 COMPILER = $(if $(USES_CLANG)$(LLVM),clang,$(if $(filter command,$(origin CC)),$(CC),$(CROSS_COMPILE)gcc))
 KBUILD = $(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(USES_CLANG),LLVM=1)
 
@@ -31,7 +31,7 @@ NEWEST_TESTED := 7.3
 
 VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
 MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
-# What DKMS and the packages need to build the modules.
+# The files that DKMS and the packages need to build the modules.
 SOURCES := Makefile Kbuild dkms.conf docs/kernels.md $(foreach dir,$(MODULE_DIRS) include,\
 	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o -type f -path 'include/kmk/*'))
 KERNEL ?= 6.1
@@ -55,7 +55,7 @@ FUZZ := $(BUILD)/tests/fuzz
 # None where there is no compiler for such.
 PROGRAM32 := $(BUILD)/tests/program32
 BATS := $(wildcard tests/*.bats)
-# What a test run may keep in flight: more VMs than processors only wait for each other.
+# How many tests run at once: more VMs than processors only wait for each other.
 JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
@@ -306,7 +306,7 @@ CONCURRENT := test_echo+test_echo_fifo+test_proc+test_security+test_syscall \
 	test_irq+test_mempool+test_lifetime \
 	test_ramfs+test_ramfs_data+test_ramfs_names+test_ramfs_xattr+test_ramfs_race
 
-# What user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
+# The tests that user-mode Linux can run: it has no lines for kmk_irq, and panics when its own
 # allocations are made to fail. The longest first.
 FAST := syscall mempool modules ramfs ramfs_names proc echo ramfs_data ramfs_random echo_fifo \
 	ramfs_xattr ramfs_overlay minimal

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the benchmark programs share: a clock, contenders that take turns, and
+ * Shared by the benchmark programs: a clock, contenders that take turns, and
  * one line of JSON a measurement, which bench/report reads.
  *
  * They run as root in the machine of rig/vm/run -i, where a nanosecond is an

@@ -89,7 +89,7 @@ int main(void)
 	event_fd = must(eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC));
 	must(pipe(pipe_fds));
 	events = must(open("/dev/irq_events", O_RDONLY | O_CLOEXEC));
-	/* What the interrupts above left to be read. */
+	/* Read the events of the interrupts above. */
 	must(fcntl(events, F_SETFL, O_NONBLOCK));
 	while (read(events, &(struct kmk_irq_event){ }, sizeof(struct kmk_irq_event)) > 0)
 		;

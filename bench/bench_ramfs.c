@@ -90,9 +90,9 @@ static unsigned int list(void)
 }
 
 /*
- * What a truncation frees, the kernel keeps for the processor, or until nobody
- * reads it any more. Have all of it given back, or the next phase pays for that,
- * and it counts as memory that this one took.
+ * The kernel keeps the pages that a truncation frees for the processor, or until
+ * nobody reads them any more. Have all of them given back, or the next phase pays
+ * for that, and they count as memory that this one took.
  */
 static void settle(void)
 {

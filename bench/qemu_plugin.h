@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What profile_plugin.c uses of QEMU's interface for plugins, version 1; Debian has no header. */
+/* QEMU's interface for plugins, version 1, as profile_plugin.c uses it; Debian has no header. */
 #ifndef QEMU_PLUGIN_H
 #define QEMU_PLUGIN_H
 

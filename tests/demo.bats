@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
-# What `make demo` shows is what the modules did: real input going in and coming out.
+# `make demo` shows what the modules did: real input going in and coming out.
 
 bats_require_minimum_version 1.5.0
 

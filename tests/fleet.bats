@@ -52,7 +52,7 @@ setup_file() {
 	[ "$status" -eq 0 ]
 }
 
-# What Secure Boot wants: firmware with keys of its own, for which the distribution's
+# For Secure Boot: firmware with keys of its own, for which the distribution's
 # stand in, and the means of writing ours to the list of those that it trusts.
 secure_boot() {
 	local owner=$BATS_FILE_TMPDIR/owner.pem trusted=/usr/share/ovmf/PkKek-1-snakeoil

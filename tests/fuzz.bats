@@ -27,7 +27,7 @@ setup() {
 	can_fuzz || skip 'this kernel has not both KASAN and KCOV'
 }
 
-# What it printed between its words "the shortest" and the next empty line.
+# The fuzzer's output between its words "the shortest" and the next empty line.
 shortest() {
 	sed -n '/^# fuzz: the shortest/,/^$/p' "$found"
 }

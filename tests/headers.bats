@@ -70,7 +70,7 @@ change() {
 	run ! cmp -s "$dir/before" "$header"
 }
 
-# What a kernel without an option does not export.
+# The symbols that a kernel without an option does not export.
 declare -gA exports_of=(
 	[TRANSPARENT_HUGEPAGE]='split_huge_|thp_|(vmf_insert_pfn|vmf_insert_folio)_p[mu]d'
 	[MIGRATION]='(filemap_|buffer_)?migrate_(folio|page)|folio_migrate_'

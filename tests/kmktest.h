@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the test programs share: modules, the kernel log, hostile buffers,
+ * Shared by the test programs: modules, the kernel log, hostile buffers,
  * waiting for a condition, and TAP with skips on top of libcheck.
  *
  * The programs run as root in the test machine of rig/vm/, where $KMK_MODULES

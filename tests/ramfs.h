@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the test programs of kmk_ramfs share: a cramfs at a place of its own. */
+/* Shared by the test programs of kmk_ramfs: a cramfs at a place of its own. */
 #ifndef TESTS_RAMFS_H
 #define TESTS_RAMFS_H
 

@@ -312,7 +312,7 @@ static void *open_early(void *result)
 	return NULL;
 }
 
-/* Who is too early is told so; who is not has all of the device. */
+/* An open that comes too early fails; any other has all of the device. */
 START_TEST(open_while_loading)
 {
 	char text[10];

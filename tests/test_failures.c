@@ -33,7 +33,7 @@
 #define STEPS_MAX 5000
 
 static int fail_nth = -1;
-/* What the call at hand is made on. */
+/* The file that the call at hand is made on. */
 static int fd = -1;
 
 static char text[65536];
@@ -126,7 +126,7 @@ static int disarm(void)
 	return failed ? 1 : atoi(left);
 }
 
-/* What must not be lost on the way: result and errno of the call. */
+/* Result and errno of the call, which must not be lost on the way. */
 struct outcome {
 	long long ret;
 	int err;
@@ -556,7 +556,7 @@ static void fifo_write(struct outcome *outcome)
 	TRY(outcome, write(fd, text + 100, 2000));
 }
 
-/* What was in it before, and as much as the writer was told. */
+/* The queue holds the bytes from before, and as many as the writer was told. */
 static void fifo_after(const struct outcome *outcome)
 {
 	long long length = 100 + (outcome->err ? 0 : outcome->ret);

@@ -107,7 +107,7 @@ static void pin(int cpu)
 		ck_abort_msg("processor %d: %s", cpu, strerror(errno));
 }
 
-/* What was loaded is gone, so that the next test loads again. */
+/* The module and its files are gone, so that the next test loads again. */
 static void assert_nothing_left(void)
 {
 	ck_assert(!module_loaded("kmk_irq"));

@@ -70,7 +70,7 @@ static const struct outcome *kmk(const char *words)
 	return &outcome;
 }
 
-/* What it prints when all goes well. */
+/* The output of a command that succeeds. */
 static const char *kmk_ok(const char *words)
 {
 	const struct outcome *done = kmk(words);

@@ -57,7 +57,7 @@ static void pause_some(unsigned int *seed)
 	nanosleep(&(struct timespec){ .tv_nsec = rand_r(seed) % 2000000 }, NULL);
 }
 
-/* What can be done to an open file of any kind; most of it is refused by some. */
+/* Do something to an open file of any kind; some refuse most of it. */
 static void use(int fd, unsigned int *seed)
 {
 	static __thread char buf[5000];
@@ -158,7 +158,7 @@ static const struct target {
 static const struct target *target;
 
 /*
- * Who opens a file in debugfs holds the device meanwhile. debugfs warns of any module whose last
+ * An open of a file in debugfs holds the device meanwhile. debugfs warns of any module whose last
  * reference is gone and which is not going yet, and try_stop_module() does one after the other.
  */
 static int open_some(unsigned int *seed)
@@ -427,7 +427,7 @@ START_TEST(descriptor_outlives_opener)
 	ck_ok(close(fd));
 	wait_until(!module_unload(it->module));
 
-	/* What is still in a socket goes when that goes. */
+	/* A file that is still in a socket goes when that goes. */
 	ck_assert_int_eq(module_load(it->module, it->params), 0);
 	leave_in_socket(it->node, sockets[0]);
 	ck_assert_int_eq(module_unload(it->module), -EAGAIN);

@@ -41,7 +41,7 @@
 #define NO_LONG_HOLDS	"4294967296"
 #endif
 
-/* What a failed test left loaded. */
+/* Unload the modules that a failed test left. */
 static void clean_up(void)
 {
 	module_unload("kmk_mempool_test");
@@ -362,7 +362,7 @@ START_TEST(each_error)
 	ck_errno(ioctl(fd, 0x1001, 0), ENOTTY);
 	ck_errno(ioctl(fd, TIOCGWINSZ, &a), ENOTTY);
 
-	/* What was there is there. */
+	/* The blocks from before are there. */
 	ck_ok(query(fd, handle, &q));
 	ck_ok(query(fd2, other, &q));
 	ck_assert_uint_eq(stats_of(fd).file_blocks, 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What all seven modules have in common: loading, unloading, and leaving nothing. */
+/* Common to all seven modules: loading, unloading, and leaving nothing. */
 #include "kmktest.h"
 
 #include <dirent.h>

@@ -411,7 +411,7 @@ START_TEST(huge_never)
 }
 END_TEST
 
-/* What fspick + fsconfig say of a remount to key=value. */
+/* Remount with key=value by fspick + fsconfig: 0 or -errno, and the messages in @text. */
 static int try_remount(const char *key, const char *value, char *text, size_t size)
 {
 	int fd = ck_ok(syscall(SYS_fspick, AT_FDCWD, MNT, FSPICK_CLOEXEC));

@@ -35,7 +35,7 @@ static off_t size_of(void)
 	return st.st_size;
 }
 
-/* What the file costs, as it says itself and as df says. */
+/* The pages that the file takes, as it says itself and as df says. */
 static long long pages_of(void)
 {
 	struct stat st;
@@ -177,7 +177,7 @@ START_TEST(sparse)
 }
 END_TEST
 
-/* What is there already can be written again when nothing is left, also behind a hole. */
+/* Pages that are there already can be written again when none is left, also behind a hole. */
 START_TEST(rewrite_at_the_limit)
 {
 	char mixed[3 * PAGE];
@@ -940,7 +940,7 @@ static void write_mebibytes(int n)
 }
 
 /*
- * What leaves a file is free again, also where it was a part of something larger.
+ * Memory that leaves a file is free again, also where it was a part of something larger.
  * Of 64 MiB, a page of each 16 stays.
  */
 START_TEST(memory_comes_back)

@@ -36,7 +36,7 @@ enum page {
 	THERE,		/* written or reserved */
 };
 
-/* What a file should be. */
+/* A file as it should be. */
 static struct model {
 	int fd;
 	char *map;
@@ -255,7 +255,7 @@ static const char *noise(size_t n)
 	return data;
 }
 
-/* What write(), sendfile() and copy_file_range() of @data return. */
+/* Check @got, which write(), sendfile() or copy_file_range() of @data has returned. */
 static void ck_stored(ssize_t got, struct model *m, off_t at, const char *data, size_t n)
 {
 	int err = errno;
@@ -430,7 +430,7 @@ static void ck_faulted(struct model *m, int page)
 	fill(m, page * PAGE, (page + came) * PAGE);
 }
 
-/* What a map writes behind the end in the last page is there, and never in the file. */
+/* A byte that a map writes behind the end, in the last page, is there, and never in the file. */
 static void do_map(struct model *m)
 {
 	off_t at = pick(4) ? pick_place(BYTES) : place_ahead(m);

@@ -782,7 +782,7 @@ START_TEST(user_namespace_does_not_flood)
 }
 END_TEST
 
-/* What is tried where @type is mounted in a user namespace: 0 or errno of each. */
+/* Try calls on @type, mounted in a user namespace: 0 or errno of each. */
 #define TRIES 15
 
 static void try_all(const char *type, int *results)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What no user may get out of any module, whatever he does: an address of the
- * kernel, or memory that was somebody else's; what he may not fill: the log,
- * and memory without end; and which files let him in.
+ * No user, whatever he does, gets an address of the kernel, or memory that was
+ * somebody else's, out of any module; none fills the log, or memory without end;
+ * and each file lets in only those whom it should.
  */
 #define _GNU_SOURCE
 #include "ramfs.h"
@@ -202,7 +202,7 @@ static void trace_all(const char *on)
 	}
 }
 
-/* What shows pointers, and what could, has something to show. */
+/* Each file that shows pointers, or could, has something to show. */
 static void check_all_is_shown(void)
 {
 	static const struct {
@@ -600,7 +600,7 @@ END_TEST
 #define MIB (256 * PAGE)
 #define USERNS "/tmp/userns"
 
-/* What the open files of an unprivileged user cost his cgroup. */
+/* Bytes that the open files of an unprivileged user cost his cgroup. */
 #define FILES 90000
 
 static long long cost_of_files(const char *node)
@@ -826,7 +826,7 @@ static size_t count(const char *pattern)
 	return n;
 }
 
-/* What every device has. */
+/* Whether every device has that file. */
 static bool is_the_kernels(const char *path)
 {
 	static const char * const names[] = { "dev", "uevent", "power", "subsystem" };

@@ -640,7 +640,7 @@ START_TEST(unknown_commands)
 }
 END_TEST
 
-/* What a program that was built for another version of the structure meets. */
+/* Programs that were built for other versions of the structure. */
 START_TEST(extensible)
 {
 	struct {

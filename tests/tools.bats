@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
-# What `make install-tools` puts where; kmk itself is tested in the machine.
+# `make install-tools` puts each file in its place; kmk itself is tested in the machine.
 
 cd "$BATS_TEST_DIRNAME/.." || exit
 

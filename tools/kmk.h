@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files of kmk, the command-line front of kmodkit, share. */
+/* Shared by the files of kmk, the command-line front of kmodkit. */
 #ifndef KMK_H
 #define KMK_H
 
@@ -16,7 +16,7 @@ enum {
 	KMK_USAGE = 2,
 };
 
-/* What the command line asked for. */
+/* The request of the command line. */
 struct request {
 	bool json;
 	uint64_t count;		/* -n, or 0 */

@@ -123,7 +123,7 @@ static void watch_lines(struct watch *watch)
 	}
 }
 
-/* What the live view shows: the counters, and the latest events below them. */
+/* The live view: the counters, and the latest events below them. */
 struct view {
 	struct seen latest[16];	/* a ring */
 	uint64_t events;	/* ever put into it */

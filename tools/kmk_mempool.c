@@ -90,7 +90,7 @@ give_up(int error, const char *format, ...)
 	verrx(KMK_FAILED, format, args);
 }
 
-/* What must be in @block: 64-bit words that depend on the handle and the place. */
+/* The contents of a block: 64-bit words that depend on the handle and the place. */
 static void pattern(uint64_t *words, size_t n, uint64_t handle)
 {
 	size_t i;

@@ -90,7 +90,7 @@ static int allocators_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(allocators);
 
-/* What one CPU does: wait for the others, then use the pool. */
+/* Work for one CPU: wait for the others, then use the pool. */
 struct use {
 	struct work_struct work;
 	atomic_t *missing;

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What rig/check is made of."""
+"""The parts of rig/check."""

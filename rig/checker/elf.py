@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can be read in a module's file: words, numbers and names to exercise it with.
+"""Read a module's file: words, numbers and names to exercise it with.
 
 The file was built from foreign code, so it is only ever read here, and never trusted.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a run says of the modules: a verdict for each stage, and each failure by its cause."""
+"""Judge the modules by a run: a verdict for each stage, and each failure by its cause."""
 
 import re
 import shlex

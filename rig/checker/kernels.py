@@ -38,7 +38,7 @@ class Kernel:
 
     @property
     def identity(self):
-        """What it is, for what is kept of it: a release may come in several versions."""
+        """Names the kernel for results that are kept: a release may come in several versions."""
         version = self.dir / "version"
         return f"{self.release} {version.read_text().strip() if version.exists() else ''}"
 

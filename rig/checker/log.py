@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a kernel log says: complaints, what each is about, and whom it is about."""
+"""Read a kernel log: complaints, what each is about, and whom it is about."""
 
 import re
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ ABOUT_TAKEN_NAMES = re.compile(
 REPEATED = re.compile(r": Unknown parameter '")
 # A failure that the rig itself has ordered.
 ORDERED = re.compile(r"page allocation failure|FAULT_INJECTION|SLUB: Unable to allocate|vmalloc error")
-# What a failed allocation is no reason for: somebody has not looked at its result.
+# Complaints that a failed allocation does not excuse: somebody has not looked at its result.
 SEVERE = re.compile(r"BUG[ :]|KASAN|UBSAN|Oops|general protection|cut here|WARNING:|refcount_t:|corruption"
                     r"|ODEBUG: (?!Out)")
 

@@ -34,7 +34,7 @@ class Event:
 
 @dataclass
 class Run:
-    """What a machine, or several in turn, showed."""
+    """The record of a machine, or of several in turn."""
     events: list = field(default_factory=list)
     reports: list = field(default_factory=list)
     deaths: list = field(default_factory=list)
@@ -76,7 +76,7 @@ def programs():
 
 @dataclass
 class Plan:
-    """What the machine shall do."""
+    """The work for a machine."""
     modules: list
     seconds: int = 20
     seed: int = 1
@@ -256,7 +256,7 @@ class Machine:
 
 
 def baseline(kernel):
-    """What the machine shows without any module, kept for each version of a kernel."""
+    """Reports and leftovers of the machine without any module, kept for each version of a kernel."""
     with lock(f"baseline-{kernel.name}"):
         return _baseline(kernel)
 

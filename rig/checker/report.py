@@ -45,7 +45,7 @@ def table(results):
 
 
 def surface(result):
-    """What the modules brought, shortly: kinds with much in them are counted."""
+    """The modules' surface, in short: kinds with much in them are counted."""
     kinds = {}
     for kind, name in result.surface:
         kinds.setdefault(kind, []).append(name)

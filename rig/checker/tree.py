@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is checked: a tree of sources, wherever it comes from, and its modules once built.
+"""The tree of sources that is checked, wherever it comes from, and its modules once built.
 
 Nothing of a tree is executed here. What has to be runs in rig/sandbox.
 """
@@ -102,7 +102,7 @@ class Module:
 
 @dataclass
 class Built:
-    """What became of a build."""
+    """The result of a build."""
     result: str
     cause: str = ""
     name: str = ""
@@ -225,7 +225,7 @@ class Tree:
         """Copy the sources: plain files, directories and links, nothing that was built."""
         size = 0
         source = source or self.source
-        # What is packaged has nothing that is not wanted; elsewhere somebody works.
+        # A package has nothing that is not wanted; in another tree somebody works.
         works = not self.packaged
         for here, dirs, files in os.walk(source):
             dirs[:] = [name for name in dirs if here != str(source) or name != ".git" and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tables of a tree say to the fuzzer: its file calls.h includes this, and has
+ * The form of a tree's tables for the fuzzer: its file calls.h includes this, and has
  *   enum group         its own, GROUPS, ANY for calls with any file, and LOAD for those that
  *                      load and unload modules: one of its own, or, without such, behind GROUPS
  *   group_names[]      of those before GROUPS
@@ -23,7 +23,7 @@
 /*
  * Memory at fixed addresses, so that programs can be written down: see prepare_memory(). The
  * heap is anywhere in the gigabyte behind the fuzzer's code, and its maps are at the top.
- * What structures and texts lie in, 32 bits can tell.
+ * 32 bits hold each address of a structure or a text.
  */
 #define MEMORY		0x80000000UL
 #define MEMORY_SIZE	0x10000UL	/* behind it there is none */
@@ -41,7 +41,7 @@
 #define PIPE_OUT_FD	10
 #define PIPE_IN_FD	11
 
-/* What one 64-bit number of a program means. */
+/* The meaning of one 64-bit number of a program. */
 enum kind {
 	NONE,
 	CONST,		/* itself, whatever the number */

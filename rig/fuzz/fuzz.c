@@ -86,7 +86,7 @@ struct program {
 	struct op ops[MOST_OPS];
 };
 
-/* What the worker and its watcher share. */
+/* Shared by the worker and its watcher. */
 static struct shared {
 	struct program now;		/* what runs */
 	unsigned long runs, steps, calls, edges, kept, kept_given;
@@ -212,7 +212,7 @@ static struct op op_in_range(struct op op)
 	return ranged;
 }
 
-/* What a number of a program becomes. */
+/* Turning a number of a program into an argument. */
 
 static uint64_t buffer_at(uint64_t n)
 {
@@ -395,7 +395,7 @@ static bool read_program(FILE *file, struct program *program)
 	return program->count;
 }
 
-/* What runs next is known to whoever reads that file, even if it is the last. */
+/* Write the program that runs next to the host's file, which has even the last one. */
 static void tell_host(const struct program *program)
 {
 	char text[PROGRAM_SIZE];
@@ -576,7 +576,7 @@ static void run(const struct program *program)
 		load_modules();
 }
 
-/* What was reached: pairs of places in the modules' code, one after the other. */
+/* Edges that were reached: pairs of places in the modules' code, one after the other. */
 
 static uint64_t place_in_code(unsigned long address)
 {
@@ -1046,7 +1046,7 @@ static void start_tracing(void)
 static void start_worker(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* What a program mounts is seen nowhere else. */
+	/* The mounts of a program are seen nowhere else. */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		perror("fuzz: a mount namespace");
 	signal(SIGIO, SIG_IGN);
@@ -1060,7 +1060,7 @@ static void start_worker(void)
 	start_tracing();
 }
 
-/* What a worker ends with, or what else became of it. */
+/* How a worker ended: with an exit status, or otherwise. */
 enum outcome {
 	CLEAN,
 	FAULT_SEEN,
@@ -1091,7 +1091,7 @@ static void work(void)
 	struct program program;
 
 	start_worker();
-	/* What the worker before this one had come to, if it died. */
+	/* Edges that were new to the worker before this one, if it died, are so no more. */
 	forget_new();
 	while (shared->given_done < given_count && time(NULL) < end) {
 		try_program(&given[shared->given_done++], true);

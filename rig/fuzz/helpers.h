@@ -88,7 +88,7 @@ static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
 
-	/* What fails here, shows in the calls after it. */
+	/* A failure here shows in the calls after it. */
 	syscall(SYS_write, fd, text, strlen(text));
 	close(fd);
 }

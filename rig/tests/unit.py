@@ -64,7 +64,7 @@ def in_step(step, text):
 
 
 class Log(unittest.TestCase):
-    """What a console says."""
+    """The text of a console."""
 
     def kinds(self, text):
         """The classes of the reports in it."""
@@ -115,7 +115,7 @@ class Log(unittest.TestCase):
         self.assertFalse(reports[0].blames(["thin"]))
 
     def test_baseline(self):
-        """What the kernel says without the module as well is no fault of the module's."""
+        """A complaint that the kernel makes without the module as well is no fault of the module's."""
         shapes = {one.shape for one in log.read(FOREIGN)}
         for one in log.read(in_step("load", FOREIGN)):
             self.assertTrue(log.is_foreign(one, ["thing"], shapes))
@@ -134,7 +134,7 @@ class Log(unittest.TestCase):
             self.assertFalse(log.is_foreign(one, ["thing"], {one.shape}))
 
     def test_failure_not_looked_at(self):
-        """Who uses what was not allocated is at fault, however the allocation failed."""
+        """A module that uses memory it did not get is at fault, however the allocation failed."""
         for ordered in ("[    9.0] SLUB: Unable to allocate memory on node -1\n[    9.0]   cache: kmalloc-64\n",
                         "[    9.0] exercise: page allocation failure: order:9\n[    9.0] Call Trace:\n"
                         "[    9.0]  thing_open+0x1/0x2 [thing]\n[    9.0] Mem-Info:\n"):
@@ -188,7 +188,7 @@ def judged(text, console="", death=None):
 
 
 class Verdicts(unittest.TestCase):
-    """What is made of what a machine showed."""
+    """Judging the record of a machine."""
 
     def test_clean(self):
         """Nothing to complain of."""
@@ -208,7 +208,7 @@ class Verdicts(unittest.TestCase):
         self.assertFalse(result.failed)
 
     def test_hardware_of_another(self):
-        """What one says of its hardware does not excuse another, nor does a word that is not about hardware."""
+        """A module's words about its hardware excuse no other, nor does a word that is not about hardware."""
         text = "@step\tload\n@verdict\tload\tload\tFAIL\tother: No such device\n@said\tother: no card found\n" \
                "@verdict\tload\tload\tFAIL\tthing: Invalid argument\n@said\tthing: table entry not found\n@end\tload\n"
         result = judged(text)
@@ -227,7 +227,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((result.findings, result.stages["load"]), ([], "SKIP"))
 
     def test_left_in_net(self):
-        """Who has a name like one of the kernel's has no excuse."""
+        """A name like one of the kernel's is no excuse."""
         for line in ("proc\t/proc/net/thing", "thread\tcardreader", "dev\t/dev/loopback0", "slab\tloop_thing",
                      "sysfs-dir\t/sys/devices/virtual/workqueue/thing", "debugfs-dir\t/sys/kernel/debug/failover"):
             result = judged(LOADED + f"@step\tleftovers\n@left\t{line}\n@end\tleftovers\n")
@@ -252,7 +252,7 @@ class Verdicts(unittest.TestCase):
                            "it should follow 0/-E convention")])
 
     def test_left(self):
-        """What is left is named by the thing that says most; the kernel's own is not counted."""
+        """Leftovers are named by the thing that says most; the kernel's own are not counted."""
         result = judged(LOADED + "@step\tleftovers\n@left\tsysfs\t/sys/devices/virtual/bdi/7:0\n"
                         "@left\tsysfs-dir\t/sys/class/thing\n@left\tclass\tthing\n@end\tleftovers\n")
         self.assertEqual([(one.stage, one.kind) for one in result.findings], [("leftovers", "class-left")])
@@ -260,14 +260,14 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(result.findings, [])
 
     def test_left_once(self):
-        """What is left in one step is there in the next one, too."""
+        """A thing left in one step is there in the next one, too."""
         left = "@left\tproc\t/proc/thing\n"
         result = judged(LOADED + f"@step\tleftovers\n{left}@end\tleftovers\n"
                         f"@step\tparameters\n{left}@end\tparameters\n")
         self.assertEqual([(one.stage, one.kind) for one in result.findings], [("leftovers", "proc-left")])
 
     def test_stuck(self):
-        """What will not unload has left nothing: it is still there."""
+        """A module that will not unload has left nothing: it is still there."""
         result = judged(LOADED + "@step\tunload\n@verdict\tunload\tunload\tFAIL\tthing cannot be unloaded\n"
                         "@left\tdev\t/dev/thing\n@end\tunload\n")
         self.assertEqual([one.kind for one in result.findings], ["stuck"])
@@ -293,7 +293,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((lines, rest), (["@step\tload\n"], ["# vm: the kernel panicked:\n", "#   Oops\n"]))
 
     def test_found(self):
-        """What no log tells of."""
+        """A fault that no log tells of."""
         result = judged(LOADED + "@step\texercise file /dev/thing root\n@found\tuninitialised\tread gives away\n")
         self.assertEqual([(one.stage, one.kind) for one in result.findings], [("exercise", "uninitialised")])
         self.assertIn("--only 'exercise file /dev/thing root'", result.findings[0].command)
@@ -338,7 +338,7 @@ class Reports(unittest.TestCase):
         self.good.kernel = "7.3"
 
     def test_json(self):
-        """What was written can be joined again."""
+        """Results that were written can be joined again."""
         texts = [report.as_json([self.bad]), report.as_json([self.good])]
         joined = report.from_json(texts)
         self.assertEqual(report.table(joined), report.table([self.bad, self.good]))
@@ -461,7 +461,7 @@ class Elf(unittest.TestCase):
 
 
 class Order(unittest.TestCase):
-    """What is loaded first."""
+    """The order in which modules are loaded."""
 
     def test_depends(self):
         """Those that others depend on; a circle ends."""
@@ -498,7 +498,7 @@ class Undefined(unittest.TestCase):
 
 
 class Foreign(unittest.TestCase):
-    """What foreign code left in its directory."""
+    """Files that foreign code left in its directory."""
 
     def test_links(self):
         """No link leads out of it, whichever part of a path it is; a pipe has nothing to read."""
@@ -532,7 +532,7 @@ class Foreign(unittest.TestCase):
 
 
 class Copy(unittest.TestCase):
-    """What of a tree is built."""
+    """The part of a tree that is built."""
 
     def test_copy(self):
         """Where somebody works, what was built stays behind; but a package is whole."""

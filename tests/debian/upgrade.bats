@@ -49,7 +49,7 @@ boot() {
 	echo "$output"
 }
 
-# What a user does with them, the samples of kmodkit-utils in place.
+# A user's commands, with the samples of kmodkit-utils in place.
 use='set -ex
 systemctl is-active systemd-modules-load
 uname -r

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the fuzzer calls: each system call that enters a module, and what its
+ * The fuzzer's table: each system call that enters a module, and what its
  * arguments may be, as data. A new call is a line of calls[]. A list may grow only at
  * its end: the stored programs have the numbers of what is in it.
  */

@@ -48,7 +48,7 @@ static bool expect(bool holds, const char *what)
 
 #define TEXT_(x)	#x
 #define TEXT(x)		TEXT_(x)
-/* What must hold; evaluates to whether it does. */
+/* Note the condition if it does not hold; evaluates to whether it does. */
 #define EXPECT(condition)	expect(condition, TEXT(__LINE__) ": " #condition)
 
 static struct kmk_pool *make_pool(size_t size, unsigned long total, unsigned int flags)
@@ -359,7 +359,7 @@ static void pool_overrun(void)
 		EXPECT(kmk_pool_free(pool, block) == -EOVERFLOW);
 		EXPECT(stats_of(pool).misuses == i + 1 && stats_of(pool).free == 3);
 	}
-	/* What was overwritten has been repaired. */
+	/* The red zones that were overwritten have been repaired. */
 	block = kmk_pool_alloc(pool);
 	EXPECT(kmk_pool_free(pool, block) == 0);
 	EXPECT(kmk_pool_destroy(pool) == 0);
@@ -549,7 +549,7 @@ static void pool_double_free_race(void)
 	shared = NULL;
 }
 
-/* What one CPU freed another can allocate, to the last block. */
+/* Blocks that one CPU freed another can allocate, to the last one. */
 static void *passed[100];
 
 static void pass_thread(unsigned int number)

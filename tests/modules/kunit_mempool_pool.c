@@ -102,7 +102,7 @@ static void tag_wraps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (u64)kmk_pool_next_head(head, LINK_END) & LINK_END, (u64)LINK_END);
 }
 
-/* What is out, what is free and what was counted agree, through empty and full. */
+/* Allocated and free blocks and the counters agree, through empty and full. */
 static void pool_accounts(struct kunit *test)
 {
 	enum { BLOCKS = 9 };

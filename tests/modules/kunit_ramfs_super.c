@@ -83,7 +83,7 @@ static void amount_is_parsed(struct kunit *test)
 	}
 }
 
-/* What a mount tells of an option goes to its own log. */
+/* The messages of a mount about its options go to its own log. */
 static void make_context(struct kunit *test, struct fs_context *fc)
 {
 	*fc = (struct fs_context) {

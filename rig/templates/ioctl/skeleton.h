@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * What programs and the module agree on. It may only grow: a program that was built with an
+ * The interface of the module to programs. It may only grow: a program that was built with an
  * older version of this file goes on working, and so does one with a newer version.
  */
 #ifndef SKELETON_H
