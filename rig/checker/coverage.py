@@ -15,9 +15,9 @@ from .tree import Sandbox, read_result
 # In the sandbox, as the counts come out of a machine with a foreign module. A source of a module that
 # was never loaded has notes of the compiler's, and no counts.
 READ = """for archive in [0-9]*.tar; do
-	mkdir "${archive%.tar}"
-	tar -C "${archive%.tar}" -xf "$archive"
-	tar -C "${archive%.tar}" -xf notes.tar
+    mkdir "${archive%.tar}"
+    tar -C "${archive%.tar}" -xf "$archive"
+    tar -C "${archive%.tar}" -xf notes.tar
 done
 find . -name '*.gcno' -exec "gcov-$(gcc -dumpversion | cut -d . -f 1)" --json-format --stdout {} + > counts
 """

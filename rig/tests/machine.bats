@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # kmodkit check from end to end, on modules of the faults' directory without their faults.
 
+# shellcheck disable=SC2154 # run sets stderr
 bats_require_minimum_version 1.5.0
 
 setup() {
