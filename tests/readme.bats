@@ -22,6 +22,14 @@ texts=(README.md CONTRIBUTING.md SECURITY.md docs/*.md)
 	[ $failed -eq 0 ]
 }
 
+@test "README's commands for one module do in the machine what it says" {
+	# shellcheck disable=SC2016 # the marks of code in Markdown
+	commands=$(sed -n '/^sudo insmod/,/^```/{/^```/d;s/^sudo //;s,chardev/,/lib/kmodkit/,;p}' README.md)
+	[ "$(wc -l <<< "$commands")" -eq 3 ]
+	run -0 rig/vm/run sh -ec "$commands"
+	[ "$output" = hello ]
+}
+
 # The commands of the recording, a line each.
 recorded() {
 	python3 - <<-'END'
