@@ -73,10 +73,14 @@ void *any_pointer(unsigned char *buffer, size_t size);
 
 /* Run @work in THREADS threads until the deadline. */
 void in_threads(void (*work)(void));
+
+/* Root gives up all that it is; 0 changes nothing. */
+void become(int user);
 bool time_is_left(void);
 
 void exercise_file(const char *path, bool text);
-void exercise_filesystem(const char *type);
+/* files as @user; mounting is root's */
+void exercise_filesystem(const char *type, int user);
 void exercise_netdev(const char *name);
 void exercise_netlink(const char *family);
 void exercise_crypto(const char *description);

@@ -313,7 +313,7 @@ void in_threads(void (*work)(void))
 
 /* --- the process --- */
 
-static void become(int user)
+void become(int user)
 {
 	if (!user)
 		return;
@@ -353,7 +353,8 @@ static int work(const char *kind, char **names)
 	signal(SIGIO, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	sigaction(SIGUSR1, &interrupted, NULL);
-	become(uid);
+	if (strcmp(kind, "filesystem"))
+		become(uid);
 	prepare_memory();
 	random_state = seed;
 	shared->threads[0] = getpid();
@@ -363,7 +364,7 @@ static int work(const char *kind, char **names)
 	else if (!strcmp(kind, "text"))
 		exercise_file(*names, true);
 	else if (!strcmp(kind, "filesystem"))
-		exercise_filesystem(*names);
+		exercise_filesystem(*names, uid);
 	else if (!strcmp(kind, "netdev"))
 		exercise_netdev(*names);
 	else if (!strcmp(kind, "genl"))

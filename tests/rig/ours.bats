@@ -52,5 +52,6 @@ said() {
 	param text /sys/module/.*
 	sysfs text /sys/devices/.*
 	END
+	said exercised | grep -E '^[1-9][0-9]* filesystem .* nobody$'
 	run ! grep '^note no .* could be mounted' "$BATS_FILE_TMPDIR/lines"
 }
