@@ -157,7 +157,7 @@ RIG_DIR = $(DESTDIR)$(prefix)/share/kmodkit
 install-rig:
 	rm -rf '$(RIG_DIR)'
 	mkdir -p '$(RIG_DIR)' '$(DESTDIR)$(prefix)/bin'
-	cp -rL -t '$(RIG_DIR)' $(addprefix rig/,build-tree check checker exercise kernels kmodkit new sandbox setup templates vm)
+	cp -rL -t '$(RIG_DIR)' $(addprefix rig/,build-tree check checker exercise fuzz kernels kmodkit new sandbox setup templates vm)
 	find '$(RIG_DIR)' -name __pycache__ -exec rm -r {} +
 	chmod -R a+rX '$(RIG_DIR)'
 	ln -sf ../share/kmodkit/kmodkit '$(DESTDIR)$(prefix)/bin/kmodkit'
@@ -267,10 +267,9 @@ $(BUILD)/tests/selinux.policy: tests/selinux.conf
 	@mkdir -p $(@D)
 	checkpolicy -U allow -c 30 -o $@ $<
 
-$(FUZZ): rig/fuzz/fuzz.c tests/fuzz/calls.h rig/fuzz/call.h rig/fuzz/helpers.h rig/vm/complaints $(UAPI)
+$(FUZZ): rig/fuzz/build rig/fuzz/fuzz.c tests/fuzz/calls.h rig/fuzz/call.h rig/fuzz/helpers.h rig/vm/complaints $(UAPI)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Iinclude/uapi -Irig/fuzz \
-		-Wa,-Irig -Itests/fuzz -static -o $@ $< -pthread
+	rig/fuzz/build . tests/fuzz $@
 
 $(BUILD)/tests/program32: tests/program32.c $(UAPI)
 	@mkdir -p $(@D)
@@ -328,9 +327,9 @@ check-debug: setup-check
 SECONDS := 300
 
 fuzz: KERNEL := 6.1-kasan
-fuzz: setup-check
-	+@$(MAKE) --no-print-directory $(FUZZ)
-	@rig/fuzz/run $(KERNEL) $(SECONDS)
+fuzz:
+	@rig/kmodkit fuzz --keep -k $(KERNEL) --seconds $(SECONDS) $(addprefix --seed ,$(KMK_SEED)) \
+		$(addprefix --group ,$(KMK_FUZZ_GROUP))
 
 coverage:
 	@tests/setup coverage

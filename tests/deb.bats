@@ -53,6 +53,8 @@ setup() {
 	bin/kmodkit help | grep 'kmodkit check'
 	bin/kmodkit kernels | grep '^6.1 '
 	bin/kmodkit check --help | grep 'Exit status: 0 all is well'
+	bin/kmodkit fuzz --help | grep 'Exit status: 0 no program'
+	[ -x share/kmodkit/fuzz/build ]
 	[ -e share/man/man1/kmodkit.1.gz ]
 	# shellcheck disable=SC2016 # for the inner shell
 	run bash -c '. share/bash-completion/completions/kmodkit

@@ -88,6 +88,13 @@ class Plan:
     counting: bool = False
 
 
+def dependencies(kernel, modules):
+    """The modules of the kernel's own that others, which are built together, depend on."""
+    built = {module.symbol for module in modules}
+    return kernel.needed_by(sorted({name for module in modules for name in module.depends
+                                    if name.replace("-", "_") not in built}))
+
+
 class Machine:
     """A kernel with modules, and with what has been done."""
 
@@ -96,10 +103,7 @@ class Machine:
         self.plan = plan
         self.run = Run()
         self.done = []
-        built = {module.symbol for module in plan.modules}
-        wanted = {name for module in plan.modules for name in module.depends
-                  if name.replace("-", "_") not in built}
-        self.dependencies = kernel.needed_by(sorted(wanted))
+        self.dependencies = dependencies(kernel, plan.modules)
 
     def _prepare(self, directory):
         plan = self.plan

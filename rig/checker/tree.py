@@ -112,6 +112,7 @@ class Built:
     log: str = ""
     tests: dict = field(default_factory=dict)
     notes: bytes = b""
+    fuzzer: dict = field(default_factory=dict)
 
 
 class Tree:
@@ -249,7 +250,11 @@ class Tree:
     def build(self, kernel, extra=()):
         """Build the tree for a kernel, and read what came of it."""
         with lock(f"check-{self.work.name}-{kernel.name}"):
-            return self._build(kernel, extra)
+            built = self._build(kernel, extra)
+        if built.result == "fail" and built.undefined and kernel.is_own:
+            built.result = "skip"
+            built.cause = f"{kernel.name} is configured without what has {' '.join(built.undefined[:8])}"
+        return built
 
     def _build(self, kernel, extra):
         work = self.work / kernel.name
@@ -291,6 +296,7 @@ class Tree:
             built.notes = read_binary(out / "notes")
             built.tests = {path.name: read_binary(path) for path in files_in(out / "tests", out)
                            if re.fullmatch(r"[\w.-]{1,60}", path.name)}
+            built.fuzzer = {path.name: read_binary(path) for path in files_in(out / "fuzz", out)}
         return built
 
     @staticmethod

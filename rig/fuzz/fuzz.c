@@ -10,6 +10,7 @@
  *                             KMK_FUZZ_KEEP=1 prints what reached code that CORPUS does not
  *        fuzz -r FILE [N]     run the programs in FILE N times (1)
  *        fuzz -c FILE         print the first program in FILE as C
+ *        fuzz -g [CORPUS...]  print the names of the groups, if CORPUS can be read
  *
  * Each program is written to KMK_FUZZ_PROGRAM, a file, before it runs. One in which
  * nothing happens for KMK_FUZZ_PATIENCE seconds (120) hangs.
@@ -1312,16 +1313,22 @@ int main(int argc, char **argv)
 {
 	bool again = argc > 2 && !strcmp(argv[1], "-r");
 	bool as_c = argc > 2 && !strcmp(argv[1], "-c");
+	bool names = argc > 1 && !strcmp(argv[1], "-g");
 	long seed = setting("KMK_SEED", time(NULL));
 	struct sigaction action = { .sa_handler = ignore };
 	enum outcome outcome;
 	pid_t worker;
 
 	sigaction(SIGUSR1, &action, NULL);
-	for (int i = again || as_c ? 2 : 1; i < argc && !(again && i > 2); i++)
+	for (int i = again || as_c || names ? 2 : 1; i < argc && !(again && i > 2); i++)
 		read_given(argv[i]);
 	if (as_c) {
 		print_c(&given[0]);
+		return 0;
+	}
+	if (names) {
+		for (enum group group = 0; group < GROUPS; group++)
+			puts(group_names[group]);
 		return 0;
 	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -1351,6 +1358,8 @@ int main(int argc, char **argv)
 	} while (outcome == OVERWRITTEN && !again && time(NULL) < end);
 	if (outcome == FAULT_SEEN || outcome == KILLED || outcome == HUNG)
 		tell(outcome);
+	if (outcome == CANNOT)
+		return CANNOT;
 	/* A worker that a program overwrites as the time ends did no wrong. */
 	if (outcome == OVERWRITTEN && !again)
 		outcome = CLEAN;

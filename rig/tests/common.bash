@@ -24,3 +24,12 @@ build() {
 		env KBUILD_EXTRA_WARN=1 "$rig/build-tree" "$(cat "$kernel/release")"
 	cat "$work/out/result"
 }
+
+# The table of calls that docs/rig.md shows, for a module mine.
+use_table() {
+	mkdir "$tree/table"
+	echo 'obj-m := mine.o' > "$tree/Makefile"
+	echo 'fuzz table' > "$tree/kmodkit.conf"
+	# shellcheck disable=SC2016 # the fences of a block
+	sed -n '/^```c$/,/^```$/{ /^```/!p }' "$rig/../docs/rig.md" > "$tree/table/calls.h"
+}

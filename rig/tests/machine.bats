@@ -5,6 +5,9 @@
 # shellcheck disable=SC2154 # run sets stderr
 bats_require_minimum_version 1.5.0
 
+# shellcheck source=rig/tests/common.bash
+load common
+
 setup() {
 	rig=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	tree=$BATS_TEST_TMPDIR/tree
@@ -70,4 +73,51 @@ module_init(upper_init); module_exit(upper_exit);' "$BATS_TEST_TMPDIR/conf"
 	dkms_tree thing ''
 	run -2 --separate-stderr "$rig/kmodkit" coverage "$BATS_TEST_TMPDIR/thing" -k 6.1
 	[[ $stderr == *"6.1 does not count what runs"* ]]
+}
+
+# A device whose second command, after the first, follows a pointer if $1: misc_open() leaves the device in private_data.
+device_with_table() {
+	mkdir "$tree"
+	use_table
+	cat > "$tree/mine.c" <<-END
+	#include <linux/fs.h>
+	#include <linux/miscdevice.h>
+	#include <linux/module.h>
+
+	static long mine_ioctl(struct file *file, unsigned int command, unsigned long argument)
+	{
+		static int *nowhere;
+
+		if (command == _IO('m', 1))
+			WRITE_ONCE(file->private_data, NULL);
+		if (command == _IO('m', 2) && !READ_ONCE(file->private_data) && $1)
+			return READ_ONCE(*nowhere);
+		return 0;
+	}
+
+	static const struct file_operations mine_operations = {
+		.owner = THIS_MODULE,
+		.unlocked_ioctl = mine_ioctl,
+	};
+	static struct miscdevice mine = { MISC_DYNAMIC_MINOR, "mine", &mine_operations };
+	module_misc_device(mine);
+	MODULE_LICENSE("GPL");
+	END
+}
+
+@test "fuzz finds a fault behind two calls, and prints the program" {
+	device_with_table 1
+	run -1 "$rig/kmodkit" fuzz "$tree" -k 6.1 --seconds 60 --seed 1
+	echo "$output"
+	[[ $output == *'# fuzz: blindly'*'NULL pointer dereference'* ]]
+	[ "$(sed -n '/^# fuzz: the shortest/,/^$/p' <<< "$output" | sed '/^#/d' | cut -d ' ' -f 1 | xargs)" = 'open ioctl ioctl' ]
+	[[ $output == *'/* -- reproducer -- */'*'not ok 1 - '* ]]
+}
+
+@test "fuzz finds nothing in the same device without that fault, which it calls" {
+	device_with_table nowhere
+	run -0 "$rig/kmodkit" fuzz "$tree" -k 6.1 --seconds 20 --seed 1
+	echo "$output"
+	[[ $output =~ '# fuzz: opened mine '[1-9] ]]
+	[[ $output == *$'\nok 1 - '* ]]
 }

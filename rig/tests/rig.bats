@@ -32,7 +32,8 @@ dkms_conf() {
 
 @test "usage errors: exit status 2, and what was wrong" {
 	for arguments in '' foo '-k' 'kernels foo' 'kernels fetch' 'shell --foo' 'check --foo' 'check /no/such/tree' \
-			 'check . -k 0.1' 'check . -k 6.12-arm64' 'check . -k 6.1-uml' 'check . -k 6.1-clang' 'check . --shard 3/2' 'check . --shard x' 'report' 'report /no/such/file'; do
+			 'check . -k 0.1' 'check . -k 6.12-arm64' 'check . -k 6.1-uml' 'check . -k 6.1-clang' 'check . --shard 3/2' 'check . --shard x' \
+			 'fuzz --foo' 'fuzz /no/such/tree' 'fuzz . -k 0.1' 'fuzz . -k 6.1-uml' 'fuzz . --seed x' 'report' 'report /no/such/file'; do
 		# shellcheck disable=SC2086 # words are wanted
 		run -2 "$rig/kmodkit" $arguments
 		[ -n "$output" ]
@@ -53,7 +54,7 @@ dkms_conf() {
 }
 
 @test "help promises what is there: exit status 0" {
-	for arguments in help --help 'check --help' 'report --help' 'kernels --help' 'shell --help'; do
+	for arguments in help --help 'check --help' 'fuzz --help' 'report --help' 'kernels --help' 'shell --help'; do
 		# shellcheck disable=SC2086 # words are wanted
 		run -0 "$rig/kmodkit" $arguments
 		[[ $output == *[Uu]sage:* ]]
@@ -228,6 +229,48 @@ print(sorted(path.name for path in Tree(sys.argv[1]).source.iterdir()))' "$BATS_
 	run -0 env PYTHONPATH="$rig" /usr/bin/python3 -c 'import sys; from checker.tree import read_result
 print([read_result(path) for path in sys.argv[1:]])' "$BATS_TEST_TMPDIR"/{link,fifo,secret}
 	[ "$output" = "['', '', 'secret\\n']" ]
+}
+
+tree_with_table() {
+	empty_module mine
+	use_table
+}
+
+@test "fuzz: a tree without a table is told what is missing, and where that is described" {
+	empty_module mine
+	echo 'obj-m := mine.o' > "$tree/Makefile"
+	run -2 "$rig/kmodkit" fuzz "$tree"
+	[[ $output == *"no line \`fuzz DIR\`"*docs/rig.md*"kmodkit check"* ]]
+	for line in 'fuzz nowhere' 'fuzz ..' "fuzz $BATS_TEST_TMPDIR"; do
+		touch "$BATS_TEST_TMPDIR/calls.h"
+		echo "$line" > "$tree/kmodkit.conf"
+		run -2 "$rig/kmodkit" fuzz "$tree"
+		[[ $output == *"no file calls.h in ${line#* }"* ]]
+	done
+}
+
+@test "fuzz: programs are kept in the tree alone" {
+	tree_with_table
+	ln -s "$BATS_TEST_TMPDIR" "$tree/table/corpus"
+	run -2 "$rig/kmodkit" fuzz "$tree" -k 6.1 --keep
+	[[ $output == *"is a link"* ]]
+}
+
+@test "fuzz: a group that is not in the table" {
+	tree_with_table
+	run -2 "$rig/kmodkit" fuzz "$tree" -k 6.1 --group nobody
+	[[ $output == *"no group 'nobody' in table/calls.h; there are: mine"* ]]
+}
+
+@test "fuzz: a table that does not compile, and a program that is not of its calls, fail as the modules do" {
+	tree_with_table
+	mkdir "$tree/table/corpus"
+	echo 'no_such_call 0' > "$tree/table/corpus/mine.txt"
+	run -1 "$rig/kmodkit" fuzz "$tree" -k 6.1
+	[[ $output == *'does not build: fuzz: no call of calls.h'*no_such_call* ]]
+	echo '#include <no_such_header.h>' >> "$tree/table/calls.h"
+	run -1 "$rig/kmodkit" fuzz "$tree" -k 6.1
+	[[ $output == *'does not build: '*calls.h:*no_such_header.h* ]]
 }
 
 @test "planted faults have other names each time, and differ from their twins" {

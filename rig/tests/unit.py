@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of what judges and reports, which need no machine: they read what one has said."""
 
+import contextlib
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # pylint: disable=wrong-import-position
-from checker import coverage, elf, judge, log, machine, report, rig  # noqa: E402
+from checker import coverage, elf, fuzz, judge, log, machine, report, rig  # noqa: E402
 from checker.tree import Module, Tree, _in_order, files_in, read_binary  # noqa: E402
 
 WARNING = """[    9.1] ------------[ cut here ]------------
@@ -548,6 +549,43 @@ class Copy(unittest.TestCase):
             self.assertEqual(sorted(path.name for path in (top / "worked").rglob("*")), ["Kbuild"])
             self.assertEqual(sorted(path.name for path in (top / "packaged").rglob("*")),
                              ["Kbuild", "blob.o", "build", "rules.mk"])
+
+
+class Fuzz(unittest.TestCase):
+    """The output of the fuzzer."""
+
+    @staticmethod
+    def read(text, corpus=None):
+        """What is shown of it, and whether it is a fault."""
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            fault = fuzz.read(io.StringIO(text), corpus)
+        return shown.getvalue(), fault
+
+    def test_faults(self):
+        """Of the modules, not of the rig."""
+        for line in ("not ok 1 - no program makes the kernel complain",
+                     "# fuzz: cannot load /lib/kmodkit/thing.ko: No such device",
+                     "# fuzz: the shortest program with which the kernel hangs:",
+                     "# fuzz: the kernel panics no more with the program that it ran last:"):
+            self.assertEqual(self.read(line + "\n"), (line + "\n", True))
+        for line in ("ok 1 - no program makes the kernel complain", "modprobe: module thing not found",
+                     "# vm: the command ended with exit status 2"):
+            self.assertEqual(self.read(line + "\n"), (line + "\n", False))
+        self.assertNotIn("\x1b", self.read("\x1b[2J\n")[0])
+
+    def test_kept_programs(self):
+        """Each in the file of its group, which no name leads out of."""
+        with tempfile.TemporaryDirectory() as directory:
+            corpus = fuzz.Corpus(Path(directory).resolve() / "corpus")
+            text = "before\n# fuzz: kept a\nopen 0 1\n\n# fuzz: kept a\nrace\nread 0\n\n" \
+                "# fuzz: kept ../b\nclose 0\n\nafter\n"
+            self.assertEqual(self.read(text, corpus)[0], "before\n# fuzz: kept ../b\nclose 0\n\nafter\n")
+            self.assertEqual([path.name for path in corpus.directory.iterdir()], ["a.txt"])
+            self.assertEqual((corpus.directory / "a.txt").read_text(), "open 0 1\n\nrace\nread 0\n\n")
+            (corpus.directory / "c.txt").symlink_to(Path(directory) / "elsewhere")
+            with self.assertRaises(OSError):
+                corpus.add("c", "open 0 1\n\n")
+            self.assertFalse((Path(directory) / "elsewhere").exists())
 
 
 if __name__ == "__main__":
