@@ -32,7 +32,7 @@ NEWEST_TESTED := 7.3
 VERSION := $(shell sed -n 's/.*KMK_VERSION "\(.*\)"/\1/p' include/kmk/version.h)
 MODULE_DIRS := $(patsubst %/,%,$(shell sed -n 's/^obj-m += //p' Kbuild))
 # The files that DKMS and the packages need to build the modules.
-SOURCES := Makefile Kbuild dkms.conf docs/kernels.md $(foreach dir,$(MODULE_DIRS) include,\
+SOURCES := Makefile Kbuild dkms.conf $(foreach dir,$(MODULE_DIRS) include,\
 	$(shell find $(dir) -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o -type f -path 'include/kmk/*'))
 KERNEL ?= 6.1
 # Where programs are built; those for another architecture have a directory of their own.

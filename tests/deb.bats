@@ -31,6 +31,7 @@ setup() {
 	# the package's own hook decides: once it is removed, whatever of it stays, DKMS's does again
 	sed -i '/^AUTOINSTALL="yes"$/d' "$BATS_TEST_TMPDIR"/want/usr/src/*/dkms.conf
 	diff -r "$BATS_TEST_TMPDIR/want/usr/src" "$BATS_TEST_TMPDIR/dkms/usr/src"
+	ls "$BATS_TEST_TMPDIR"/dkms/usr/share/doc/kmodkit-dkms/kernels.md*
 	dpkg-deb -f kmodkit-dkms_*.deb Depends | grep dkms
 	dpkg-deb -I kmodkit-dkms_*.deb postinst | grep -i dkms
 }
