@@ -53,7 +53,8 @@ setup_file() {
 }
 
 # For Secure Boot: firmware with keys of its own, for which the distribution's
-# stand in, and the means of writing ours to the list of those that it trusts.
+# stand in, a kernel that it starts, as those who sign Debian's are not among them, and the means
+# of writing our key to the list of those that it trusts.
 secure_boot() {
 	local owner=$BATS_FILE_TMPDIR/owner.pem trusted=/usr/share/ovmf/PkKek-1-snakeoil
 
@@ -63,9 +64,13 @@ secure_boot() {
 	machine+=" -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
 	machine+=" -drive if=pflash,format=raw,file=$PWD/firmware"
 	openssl rsa -in $trusted.key -passin pass:snakeoil -out "$owner"
+	mkdir kernel
+	ln -s -t kernel "$KMK_KERNEL"/*
+	rm kernel/vmlinuz
+	sbsign --key "$owner" --cert $trusted.pem --output kernel/vmlinuz "$KMK_KERNEL/vmlinuz"
 	cert-to-efi-sig-list cert.pem list
-	sign-efi-sig-list -k "$owner" -c $trusted.pem db list signed
-	{ printf '\x27\0\0\0'; cat signed; } > db	# after its attributes
+	sign-efi-sig-list -a -k "$owner" -c $trusted.pem db list signed
+	{ printf '\x67\0\0\0'; cat signed; } > db	# after its attributes: added to what is trusted
 	xz -dcf "$KMK_KERNEL"/modules/kernel/fs/efivarfs/efivarfs.ko* > efivarfs.ko
 }
 
@@ -73,7 +78,7 @@ secure_boot() {
 	secure_boot
 	ko=$tree/lib/modules/$release/updates/kmodkit/kmk_minimal.ko
 	# shellcheck disable=SC2016 # for the machine's shell
-	run "$BATS_TEST_DIRNAME/../rig/vm/run" -u -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -k "$PWD/kernel" -u -q "$machine" -p chattr -f "$ko" -f db -f efivarfs.ko sh -c '
 		insmod /tests/kmk_minimal.ko
 		insmod /tests/efivarfs.ko
 		mount -t efivarfs efivarfs /mnt
@@ -82,7 +87,7 @@ secure_boot() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"ey was rejected by service"* ]]
-	run "$BATS_TEST_DIRNAME/../rig/vm/run" -u -q "$machine" -f "$ko" sh -c '
+	run "$BATS_TEST_DIRNAME/../rig/vm/run" -k "$PWD/kernel" -u -q "$machine" -f "$ko" sh -c '
 		insmod /tests/kmk_minimal.ko && dmesg | grep -E "locked down|X.509 cert .kmodkit"'
 	echo "$output"
 	[ "$status" -eq 0 ]
