@@ -76,6 +76,7 @@ class Result:
     causes: dict = field(default_factory=dict)
     findings: list = field(default_factory=list)
     surface: list = field(default_factory=list)
+    logged: list = field(default_factory=list)
     exercised: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     coverage: list = field(default_factory=list)
@@ -216,6 +217,8 @@ class Judge:
 
     def _surface(self):
         self.result.surface = sorted({tuple(event.words[0:2]) for event in self.run.of("new") if len(event.words) > 1})
+        # A second machine loads them once more.
+        self.result.logged = list(dict.fromkeys(" ".join(event.words) for event in self.run.of("logged")))
         for event in self.run.of("lost"):
             if event.words[0] == "thread" or KERNELS_OWN.match("\t".join(event.words)):
                 continue  # of its own, and its work may be done

@@ -7,6 +7,7 @@ import re
 from .judge import STAGES, Finding, Result
 
 MOST_WORDS = 36
+MOST_LINES = 6
 
 
 def plain(words):
@@ -78,6 +79,9 @@ def text(results):
             good = sum(did[2] for did in result.exercised)
             things = len({did[0].rpartition(" ")[0] for did in result.exercised})
             out.append(f"  exercised: {things} of these, with {calls} calls, {good} of which succeeded")
+        if result.logged:
+            out.append(f"{title} logged:")
+            out += [f"  {line}" for line in result.logged[:MOST_LINES]]
         if result.warnings:
             out.append(f"{title}: {result.warnings} compiler warnings with W=1")
         if result.coverage:

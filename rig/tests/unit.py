@@ -388,6 +388,13 @@ class Reports(unittest.TestCase):
         self.assertNotIn("came again", text)
         self.assertNotIn("\n\n\n", text)
 
+    def test_logged(self):
+        """What the module wrote to the log, each line once."""
+        result = judged(LOADED + "@logged\tthing: loaded\n@logged\tthing: loaded\n@logged\tthing: a\tb\n")
+        self.assertEqual(result.logged, ["thing: loaded", "thing: a b"])
+        self.assertIn(" logged:\n  thing: loaded\n  thing: a b\n", report.text([result]))
+        self.assertNotIn("logged:", report.text([self.good]))
+
     def test_tries(self):
         """Of what may be a race, how often it came."""
         bad = judged(LOADED + "@step\tunload under load\n@end\tunload under load\n",
