@@ -13,6 +13,11 @@ caged() {
 	"$rig/sandbox" -r "$("$rig/kernels/toolchain" trixie dkms)" -w "$work" -o "$rig" "$@"
 }
 
+# The commands that kmodkit new printed, from its output.
+printed() {
+	sed -n 's/^  //p' <<< "$1"
+}
+
 # Build the tree for a kernel, 6.1 if none is named, without a machine.
 build() {
 	local kernel

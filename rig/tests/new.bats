@@ -47,6 +47,22 @@ new() {
 	grep 'MODULE_AUTHOR("Grace Example <grace@example.org>")' thing/thing.c
 }
 
+@test "it tells the next three commands, and where kmodkit is if the shell would not find it" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir bin
+	PATH=/usr/bin:/bin run -0 "$rig/kmodkit" new thing
+	[ "$(printed "$output" | sed -n 2p)" = "make check KMODKIT=$(realpath "$rig")/kmodkit" ]
+	ln -s "$rig/kmodkit" bin
+	PATH=$PWD/bin:/usr/bin:/bin run -0 "$rig/kmodkit" new thing --dir a\ thing
+	[ "$(printed "$output" | wc -l)" -eq 3 ]
+	[ "$(printed "$output" | sed -n 2p)" = 'make check' ]
+	printf '#!/bin/sh\npwd; echo "$@"\n' > bin/editor
+	chmod +x bin/editor
+	run -0 env EDITOR="$PWD/bin/editor" sh -ec "$(printed "$output" | head -n 1)"
+	[ "$output" = "$PWD/a thing
+thing.c" ]
+}
+
 @test "each template: at most 200 lines of C, and no other name than the new one" {
 	for template in "${templates[@]}"; do
 		new other_thing --template "$template"

@@ -8,6 +8,7 @@
  * Contexts: system calls alone; each may sleep. Nothing is mapped, so that no copy to user space
  *           can need a lock that is held.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
 #include <linux/fs_context.h>

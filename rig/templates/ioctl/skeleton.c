@@ -25,12 +25,12 @@ static int skeleton_do(struct skeleton_call *call)
 	/* A flag that is let through now can never get a meaning. */
 	if (call->flags)
 		return -EINVAL;
+	/* TODO: operations of your own. */
 	switch (call->operation) {
 	case SKELETON_ADD:
 		return check_add_overflow(call->a, call->b, &call->result) ? -EOVERFLOW : 0;
 	case SKELETON_MULTIPLY:
 		return check_mul_overflow(call->a, call->b, &call->result) ? -EOVERFLOW : 0;
-	/* TODO: operations of your own. */
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -7,6 +7,7 @@
  *           atomic, as threads may share an open file.
  * Contexts: the handler runs in hard-IRQ context and may not sleep; all else are system calls.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
 #include <linux/fs.h>

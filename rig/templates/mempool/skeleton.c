@@ -7,6 +7,7 @@
  *           the shrinker takes it when some other caller wants memory.
  * Contexts: system calls, and the shrinker: whoever needs memory, in any call.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
 #include <linux/hashtable.h>
@@ -37,12 +38,12 @@ static unsigned long kept;
 static struct kmem_cache *skeleton_cache;
 static struct shrinker *shrinker;
 
-/* TODO: what is worth keeping. */
 static u64 skeleton_compute(u32 number)
 {
 	u64 value = number;
 	int i;
 
+	/* TODO: what is worth keeping. */
 	for (i = 0; i < 10000; i++)
 		value = value * 6364136223846793005ULL + 1442695040888963407ULL;
 	return value;
@@ -148,7 +149,6 @@ static ssize_t kept_show(struct device *device, struct device_attribute *attribu
 	return sysfs_emit(text, "%lu\n", READ_ONCE(kept));
 }
 static DEVICE_ATTR_RO(kept);
-
 static struct attribute *skeleton_attrs[] = { &dev_attr_kept.attr, NULL };
 ATTRIBUTE_GROUPS(skeleton);
 
