@@ -118,15 +118,16 @@ compare() {
 	run -1 compare '#' chapter.md
 }
 
-@test "the commands of an exercise are run apart" {
+@test "the commands of a section that takes minutes are run apart" {
 	# shellcheck disable=SC2016 # a fence of Markdown
-	printf '%s\n' '```console' '$ one' '```' '## Exercise' '```console' '$ two' 'said' '```' > chapter.md
+	printf '%s\n' '```console' '$ one' '```' '## Exercise' '```console' '$ two' 'said' '```' \
+		'## More' '```console' '$ three' '```' > chapter.md
 	run "$guide/console.py" --prompt '$' chapter.md
-	[[ $output == *one* && $output != *two* ]]
-	run "$guide/console.py" --prompt '$' --exercise chapter.md
-	[[ $output != *one* && $output == *two* ]]
+	[[ $output == *one* && $output != *two* && $output == *three* ]]
+	run "$guide/console.py" --prompt '$' --section Exercise chapter.md
+	[[ $output != *one* && $output == *two* && $output != *three* ]]
 	printf '%s\n' '== chapter.md' '$ two' 'said' > transcript
-	compare '$' --exercise chapter.md
+	compare '$' --section Exercise chapter.md
 	run -1 compare '$' chapter.md
 }
 
@@ -134,7 +135,7 @@ compare() {
 @test "each exercise has a chapter that checks it, and a solution that applies" {
 	for exercise in "$guide"/exercises/*/; do
 		name=$(basename "$exercise")
-		"$guide/console.py" --prompt '$' --exercise "$guide/$name.md" |
+		"$guide/console.py" --prompt '$' --section Exercise "$guide/$name.md" |
 			grep "rig/kmodkit check docs/guide/exercises/$name "
 		grep "docs/guide/solutions/$name.patch" "$guide/$name.md"
 		patch --dry-run -p1 -d "$top" < "$guide/solutions/$name.patch"

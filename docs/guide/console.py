@@ -5,8 +5,8 @@ The console blocks of the guide, as a script and as what the script must print.
 
 A line that begins with "# " is a command for root in the virtual machine, one with "$ " a command
 for the reader's own shell; what follows is its output. In the output "..." stands for any text
-within a line, and alone for any lines, or none. A chapter's last section, "Exercise", takes
-minutes: its commands run with --exercise alone.
+within a line, and alone for any lines, or none. Sections called "Exercise" or "A device of your own"
+take minutes: their commands run only when --section names the section.
 """
 
 import argparse
@@ -15,6 +15,8 @@ import re
 import shlex
 import sys
 from pathlib import Path
+
+LONG = ("Exercise", "A device of your own")
 
 # The shell of a chapter must not end the script; what it loaded and mounted must not reach the next.
 FRESH = """
@@ -25,17 +27,18 @@ done
 """
 
 
-def commands(text, prompt, of_exercise):
-    """Each command with that prompt: line, command, output."""
+def commands(text, prompt, section):
+    """Each command with that prompt, of that section or of all that take no minutes: line, command, output."""
     found = []
     current = None
-    inside = in_exercise = False
+    inside = False
+    heading = ""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
-            inside = line == "```console" and in_exercise == of_exercise
+            inside = line == "```console" and (heading == section if section else heading not in LONG)
             current = None
-        elif line == "## Exercise":
-            in_exercise = True
+        elif line.startswith("## ") and not inside:
+            heading = line[3:]
         elif inside and line.startswith(("# ", "$ ")):
             current = (number, line[2:], [])
             if line[0] == prompt:
@@ -47,11 +50,11 @@ def commands(text, prompt, of_exercise):
     return found
 
 
-def script(chapters, prompt, of_exercise):
+def script(chapters, prompt, section):
     """The script that runs them all, each chapter in a shell of its own."""
     lines = ["#!/bin/sh"]
     for chapter in chapters:
-        found = commands(chapter.read_text(), prompt, of_exercise)
+        found = commands(chapter.read_text(), prompt, section)
         shell = [f"printf '%s\\n' {shlex.quote(prompt + ' ' + command)}\n{command}" for _, command, _ in found]
         if not shell:
             continue
@@ -68,13 +71,13 @@ def pattern(expected):
                    for line in expected)
 
 
-def compare(chapters, prompt, of_exercise, transcript):
+def compare(chapters, prompt, section, transcript):
     """Print where the transcript is another than the text; whether it is."""
     good = True
     parts = dict(re.findall(r"^== (.*)\n((?:(?!== ).*\n)*)", transcript, re.M))
     for chapter in chapters:
         rest = parts.get(chapter.name, "")
-        for number, command, expected in commands(chapter.read_text(), prompt, of_exercise):
+        for number, command, expected in commands(chapter.read_text(), prompt, section):
             skipped, found, rest = rest.partition(f"{prompt} {command}\n")
             end = re.search(rf"^{re.escape(prompt)} ", rest, re.M)
             printed, rest = (rest[:end.start()], rest[end.start():]) if end else (rest, "")
@@ -91,13 +94,13 @@ def main():
     """Without a transcript, print the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompt", choices="#$", default="#")
-    parser.add_argument("--exercise", action="store_true")
+    parser.add_argument("--section", choices=LONG)
     parser.add_argument("--compare", metavar="TRANSCRIPT", type=Path)
     parser.add_argument("chapters", metavar="CHAPTER", type=Path, nargs="+")
     options = parser.parse_args()
     if options.compare:
-        return 0 if compare(options.chapters, options.prompt, options.exercise, options.compare.read_text()) else 1
-    print(script(options.chapters, options.prompt, options.exercise))
+        return 0 if compare(options.chapters, options.prompt, options.section, options.compare.read_text()) else 1
+    print(script(options.chapters, options.prompt, options.section))
     return 0
 
 

@@ -17,7 +17,7 @@ run_exercise() {
 	local status=0
 
 	cd "$1" || exit
-	"$guide/console.py" --prompt '$' --exercise "$guide/$2.md" > "$2.sh"
+	"$guide/console.py" --prompt '$' --section Exercise "$guide/$2.md" > "$2.sh"
 	sh "$2.sh" > "$2.transcript" || status=$?
 	echo "$status" > "$2.status"
 }
@@ -49,7 +49,7 @@ setup() {
 		cat "broken/$name.transcript"
 		[ "$(cat "broken/$name.status")" -eq 1 ]
 		run ! grep 'compiler warnings' "broken/$name.transcript"
-		"$guide/console.py" --prompt '$' --exercise --compare "broken/$name.transcript" "$guide/$name.md"
+		"$guide/console.py" --prompt '$' --section Exercise --compare "broken/$name.transcript" "$guide/$name.md"
 	done
 }
 
