@@ -362,8 +362,9 @@ check-hosts:
 
 # The rig itself, and what it finds in our own tree and in the exercises of the guide;
 # FAULTS="name ..." plants these and their twins, too; EXERCISES="name ...": these exercises alone.
+# As root, also a newcomer's way in a fresh root directory.
 check-rig: setup-check
-	@rig/setup machine: check: dh-dkms
+	@rig/setup machine: check: dh-dkms mmdebstrap
 	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/rig/*.bats tests/guide/*.bats
 	$(if $(FAULTS),@rig/tests/faults/run $(FAULTS))
 
