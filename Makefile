@@ -60,7 +60,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: all modules help install modules_install uninstall clean setup-demo setup-check setup-check-arches \
 	setup-bench setup-deb setup-rpm tools install-tools uninstall-tools install-rig uninstall-rig tests demo shell check check-kernels \
-	check-arches check-debug check-fast check-docs check-fs check-upgrade check-hosts check-rig field field-one coverage fuzz record modules-for lint \
+	check-arches check-debug check-fast check-docs check-fs check-upgrade check-hosts check-rig check-guide field field-one coverage fuzz record modules-for lint \
 	bench bench-programs plots recording dkms dkms-source dkms-uninstall deb rpm docs
 
 all: modules
@@ -93,8 +93,8 @@ help:
 	@echo '  make check-docs    the guide in a browser, and its links to other sites'
 	@echo '  make check-upgrade the Debian packages through kernel upgrades to their removal (root)'
 	@echo '  make check-hosts   make demo and make check on fresh Debian 12, 13 and forky (root; HOSTS="$(HOSTS)" picks)'
-	@echo '  make check-rig     the rig for any module tree, rig/kmodkit, and the exercises of the guide'
-	@echo '                     (FAULTS="name ..." plants faults)'
+	@echo '  make check-rig     the rig for any module tree, rig/kmodkit (FAULTS="name ..." plants faults)'
+	@echo '  make check-guide   the exercises of the guide, and the ways of a newcomer (EXERCISES="name ..." picks)'
 	@echo '  make field         the same rig on every -dkms package of Debian, into docs/field.md'
 	@echo '  make lint          checkpatch, coccinelle, sparse and shellcheck'
 	@echo '  make bench         what each thing costs beside its in-kernel peer, in instructions'
@@ -360,13 +360,17 @@ check-hosts:
 	@tests/setup check-hosts
 	@tests/hosts $(HOSTS)
 
-# The rig itself, and what it finds in our own tree and in the exercises of the guide;
-# FAULTS="name ..." plants these and their twins, too; EXERCISES="name ...": these exercises alone.
-# As root, also a newcomer's way in a fresh root directory.
+# The rig itself, and what it finds in our own tree; FAULTS="name ..." plants these and their twins, too.
 check-rig: setup-check
-	@rig/setup machine: check: dh-dkms mmdebstrap
-	@prove --timer --failures --comments --exec 'bats --tap' rig/tests/*.bats tests/rig/*.bats tests/guide/*.bats
+	@rig/setup machine: check: dh-dkms
+	@prove --timer --failures --comments --exec 'bats --tap' $(filter-out %/made.bats,$(wildcard rig/tests/*.bats)) tests/rig/*.bats
 	$(if $(FAULTS),@rig/tests/faults/run $(FAULTS))
+
+# The exercises of the guide (EXERCISES="name ...": these alone), its way to a device of one's own, and
+# each template's; as root, the first newcomer goes in a fresh root directory.
+check-guide: setup-check
+	@rig/setup machine: check: dh-dkms mmdebstrap
+	@prove --timer --failures --comments --exec 'bats --tap' tests/guide/*.bats rig/tests/made.bats
 
 # Strangers' modules, hours of them; interrupted, it goes on.
 field:

@@ -348,9 +348,9 @@ ci_of_a_year() {
 		"$BATS_TEST_DIRNAME/../rig/kernels/list" | sort)" ]
 	[ "$(kernels check-debug)" = "$(awk '
 		/^[^#]/ && $1 ~ /-k[ac]san$/ { print $1 }' "$BATS_TEST_DIRNAME/../rig/kernels/instrumented" | sort)" ]
-	[ "$(sed -n 's/^check-rig EXERCISES=\(.*\) FAULTS=.*/\1/p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
+	[ "$(sed -n 's/^check-guide EXERCISES=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
 		ls "$BATS_TEST_DIRNAME/../docs/guide/exercises")" ]
-	[ "$(sed -n 's/^check-rig .* FAULTS=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
+	[ "$(sed -n 's/^check-rig FAULTS=//p' "$BATS_TEST_TMPDIR/year" | xargs -n 1 | sort -u)" = "$(
 		"$BATS_TEST_DIRNAME/../rig/tests/faults/run" -l | sort)" ]
 	[ "$(grep '^check-hosts' "$BATS_TEST_TMPDIR/year" | sort -u)" = "$(
 		sed -n 's/^HOSTS := //p' "$BATS_TEST_DIRNAME/../Makefile" | xargs -n 1 |
