@@ -203,7 +203,8 @@ class Judge:
                 cause += f" in {where}"
             if not report.blames(self.names):
                 cause += " (no frame of the module's; the kernel says this only with it)"
-            self.find(stage, kind, cause, report.lines, report.step, (kind, report.shape, where))
+            words = ([report.message] if report.message else []) + report.lines
+            self.find(stage, kind, cause, words, report.step, (kind, report.shape, where))
             self.result.set("log", "FAIL", report.headline)
 
     def _deaths(self):

@@ -75,6 +75,7 @@ class Report:
     step: str
     lines: list = field(default_factory=list)
     fails_by_order: bool = False
+    message: str = ""
 
     @property
     def text(self):
@@ -174,6 +175,9 @@ def read(text):
             ordered = not severe and any(ORDERED.search(seen) for seen in before[-12:] + [line])
             framed = bool(before and re.match(r"={30,}$", before[-1])) and "K" in line and "SAN" in line
             report = Report(step, fails_by_order=ordered)
+            # Since Linux 6.19 the words of a WARN() come first, and no line above them.
+            if line.startswith("WARNING: ") and before:
+                report.message = before[-1]
             if re.match(r" *Call Trace", line):
                 report.lines += before[-6:]
             report.lines.append(line)
@@ -187,7 +191,7 @@ def is_foreign(report, modules, baseline):
     if report.fails_by_order:
         return True
     if report.step.startswith(("twice", "load without memory", "parameters")) and \
-            ABOUT_TAKEN_NAMES.search(report.text):
+            ABOUT_TAKEN_NAMES.search(report.message + report.text):
         return report.step.startswith("twice")
     # Words and registers may hold a name or an address by chance.
     if report.shape in baseline and not report.has_frame(modules):

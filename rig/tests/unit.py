@@ -57,6 +57,12 @@ TAKEN = """[    9.1] sysfs: cannot create duplicate filename '/devices/virtual/m
 [    9.1]  init_module+0x1/0x2 [thing_2]
 [    9.1]  </TASK>
 """
+TAKEN_SINCE_6_19 = """[    9.1] proc_dir_entry '/proc/thing' already registered
+[    9.1] WARNING: fs/proc/generic.c:405 at proc_register+0x1/0x2, CPU#1: insmod/374
+[    9.1] Call Trace:
+[    9.1]  thing_init+0x1/0x2 [thing_2]
+[    9.1] ---[ end trace 0000000000000000 ]---
+"""
 
 
 def in_step(step, text):
@@ -147,10 +153,11 @@ class Log(unittest.TestCase):
 
     def test_taken(self):
         """The kernel's way to refuse a name is no fault while the names are taken on purpose."""
-        self.assertTrue(all(log.is_foreign(one, ["thing", "thing_2"], set())
-                            for one in log.read(in_step("twice", TAKEN))))
-        self.assertFalse(any(log.is_foreign(one, ["thing", "thing_2"], set())
-                             for one in log.read(in_step("load", TAKEN))))
+        for text in (TAKEN, TAKEN_SINCE_6_19):
+            for step, is_foreign in (("twice", True), ("load", False)):
+                reports = log.read(in_step(step, text))
+                self.assertEqual([log.is_foreign(one, ["thing", "thing_2"], set()) for one in reports], [is_foreign])
+        self.assertIn("proc_dir_entry", judged(LOADED, in_step("load", TAKEN_SINCE_6_19)).findings[0].words[0])
 
     def test_panic(self):
         """The state of all tasks, which follows a panic, is no complaint."""
