@@ -42,6 +42,7 @@ static const char *const left_out[] = {
 	"/sys/fs/cgroup", "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/slab",
 	"/sys/module", "/sys/kernel/debug/tracing", "/sys/kernel/debug/slab",
 	"/sys/kernel/notes", "/sys/kernel/debug/pinctrl-handles",
+	"/sys/kernel/debug/gcov",	/* the kernel's, of modules that count */
 };
 
 static const char *root, *files;
