@@ -364,6 +364,7 @@ check-hosts:
 check-rig: setup-check
 	@rig/setup machine: check: dh-dkms
 	@prove --timer --failures --comments --exec 'bats --tap' $(filter-out %/made.bats,$(wildcard rig/tests/*.bats)) tests/rig/*.bats
+	@KERNEL=$(NEWEST_TESTED) bats tests/rig/ours.bats
 	$(if $(FAULTS),@rig/tests/faults/run $(FAULTS))
 
 # The exercises of the guide (EXERCISES="name ...": these alone), its way to a device of one's own, and
